@@ -1,0 +1,66 @@
+# Needs make and Python 3.11 to 3.13, nothing else. Another interpreter: make test PYTHON=/path/to/python
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup check test demo format
+
+PYTHON ?=
+CANDIDATES := python3 python3.13 python3.12 python3.11
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary
+ARGS ?=
+
+help:
+	@echo 'make demo     drift on real data, against a broker and a store that come along (about 3 minutes)'
+	@echo 'make test     all tests, the connected ones included   (ARGS="-k name" for some)'
+	@echo 'make check    style, types, schemas, generated pages'
+	@echo 'make format   bring style, schemas and generated pages up to date'
+	@echo 'make setup    only install, into .venv'
+	@echo 'PYTHON=...    the interpreter to use (3.11 to 3.13; found by itself otherwise)'
+
+setup: .venv/.dev
+
+check: .venv/.dev
+	$(BIN)/ruff check service tests
+	$(BIN)/ruff format --check service tests
+	$(BIN)/mypy
+	$(BIN)/python -m driftline.contracts.schema --check
+	$(BIN)/python -m driftline.docs --check
+
+test: .venv/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: .venv/.demo
+	$(BIN)/driftline demo $(ARGS)
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix service tests
+	$(BIN)/ruff format service tests
+	$(BIN)/python -m driftline.contracts.schema
+	$(BIN)/python -m driftline.docs
+
+.venv/.demo: pyproject.toml | $(BIN)/python
+	@echo 'installing into .venv (the first time takes a minute) ...'
+	@$(INSTALL) --editable '.[embedded,demo]'
+	@touch $@
+
+.venv/.dev: pyproject.toml | $(BIN)/python
+	@echo 'installing into .venv (the first time takes a minute) ...'
+	@$(INSTALL) --editable '.[embedded,demo,dev]'
+	@touch $@ .venv/.demo
+
+# A half-made .venv is removed: the next try begins anew.
+$(BIN)/python:
+	@found=; bare=; \
+	for python in $(if $(PYTHON),'$(PYTHON)',$(CANDIDATES)); do \
+	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || continue; \
+	  "$$python" -c 'import ensurepip, venv' 2>/dev/null || { bare=$$python; continue; }; \
+	  found=$$python; break; \
+	done; \
+	if [ -z "$$found" ] && [ -n "$$bare" ]; then \
+	  echo "$$bare cannot make a virtual environment: its venv module is missing." >&2; \
+	  echo 'Install it (Debian, Ubuntu: apt-get install python3-venv), or say PYTHON=/path/to/another.' >&2; exit 1; \
+	elif [ -z "$$found" ]; then \
+	  echo 'Python 3.11, 3.12 or 3.13 is needed, and $(if $(PYTHON),$(PYTHON) is none,none was found).' >&2; \
+	  echo 'Install one, or say where it is: make PYTHON=/path/to/python ...' >&2; exit 1; \
+	fi; \
+	"$$found" -m venv .venv || { rm -rf .venv; exit 1; }

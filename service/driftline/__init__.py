@@ -1,0 +1,3 @@
+"""Driftline: streaming drift monitoring for machine-learning models."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,104 @@
+"""Events of one model version as columns, and columns as blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from driftline.contracts.blocks import PAIRS, PREDICTIONS, Block
+from driftline.contracts.events import Label, Prediction
+from driftline.contracts.features import FeatureDecoder
+from driftline.ingest.pairs import Pair, hash_ids, number_column, pair_rows
+from driftline.stats.block import rows_to_blocks
+from driftline.stats.grid import MISSING, Grid
+from driftline.stats.profile import Profile
+from driftline.stats.rows import Column, Rows
+
+FEATURE_PREFIX = "features."
+
+
+class FeatureColumns:
+    """Second decode step for one model version: feature objects to columns named `features.<name>`."""
+
+    def __init__(self, grid: Grid | None) -> None:
+        names = [
+            c.name.removeprefix(FEATURE_PREFIX)
+            for c in (grid.columns if grid else ())
+            if c.name.startswith(FEATURE_PREFIX)
+        ]
+        self._decoder = FeatureDecoder(names)
+
+    def columns(self, texts: Sequence[bytes]) -> dict[str, Column]:
+        return {FEATURE_PREFIX + name: column for name, column in self._decoder.columns(texts).columns.items()}
+
+
+def label_column(values: Sequence[Label | None]) -> Column | None:
+    """Numbers stay numbers; strings and booleans become texts. None where no row has a value."""
+    if all(isinstance(v, float) or (type(v) is int) for v in values):
+        return Column(np.array(values, dtype=np.float64), None, None)
+    numbers = np.array([np.nan if v is None or isinstance(v, (str, bool)) else float(v) for v in values])
+    texts = [str(v).lower() if isinstance(v, bool) else v if isinstance(v, str) else None for v in values]
+    absent = np.array([v is None for v in values])
+    if absent.all():
+        return None
+    return Column(numbers, texts, np.where(absent, MISSING, 0).astype(np.uint8) if absent.any() else None)
+
+
+def prediction_rows(events: Sequence[Prediction], features: FeatureColumns, with_ids: bool) -> Rows:
+    """The rows of the stream `predictions`: features, `prediction`, `score`, `scores.<class>`, `latency_ms`."""
+    n = len(events)
+    columns: dict[str, Column | None] = dict(features.columns([e.features for e in events]))
+    columns["prediction"] = label_column([e.prediction for e in events])
+    columns["score"] = number_column([e.score for e in events])
+    columns["latency_ms"] = number_column([e.latency_ms for e in events])
+    for name in sorted({name for e in events if e.scores for name in e.scores}):
+        columns[f"scores.{name}"] = number_column([e.scores.get(name) if e.scores else None for e in events])
+    return Rows(
+        times=np.fromiter((e.time for e in events), np.int64, n),
+        ids=hash_ids([e.id for e in events]) if with_ids else np.zeros(n, np.uint64),
+        columns={name: column for name, column in columns.items() if column is not None},
+        sources=None,
+    )
+
+
+class BlockMaker:
+    """Turns one batch's rows into blocks by the profiles of that moment. Decoders are kept between batches."""
+
+    def __init__(self) -> None:
+        self._features: dict[tuple[str, str], tuple[str, FeatureColumns]] = {}
+
+    def predictions(
+        self, model: str, version: str, events: Sequence[Prediction], profile: Profile | None
+    ) -> tuple[list[Block], int]:
+        """Blocks, and how many events belong to the reference by their time: those are in no block."""
+        section = profile.section(PREDICTIONS) if profile else None
+        features = self._decoder(model, version, section.grid if section else None)
+        rows = prediction_rows(events, features, with_ids=section is None)
+        return _blocks(rows, profile, model, version, PREDICTIONS)
+
+    def pairs(
+        self, model: str, version: str, pairs: Sequence[Pair], profile: Profile | None
+    ) -> tuple[list[Block], int]:
+        with_ids = profile is None or profile.pairs is None
+        return _blocks(pair_rows(pairs, with_ids), profile, model, version, PAIRS)
+
+    def _decoder(self, model: str, version: str, grid: Grid | None) -> FeatureColumns:
+        grid_id = grid.id if grid else ""
+        known = self._features.get((model, version))
+        if known is None or known[0] != grid_id:
+            if len(self._features) > 10_000:
+                self._features.clear()
+            known = self._features[model, version] = (grid_id, FeatureColumns(grid))
+        return known[1]
+
+
+def _blocks(rows: Rows, profile: Profile | None, model: str, version: str, stream: str) -> tuple[list[Block], int]:
+    section = profile.section(stream) if profile else None
+    if profile is None or section is None:
+        return [rows.to_raw_block(model, version, stream)], 0
+    fresh = np.flatnonzero(rows.times >= profile.since(stream))
+    early = rows.n - len(fresh)
+    if early:
+        rows = rows.take(fresh)
+    return list(rows_to_blocks(section.grid, rows, model, version, stream)), early

@@ -1,0 +1,138 @@
+"""The door: records become events or refusals, and events ask for their other halves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from driftline.contracts.decode import Decoder
+from driftline.contracts.events import Event, Outcome, Prediction
+from driftline.errors import Poison
+from driftline.ingest.pairs import (
+    Pair,
+    origin_of,
+    outcome_half,
+    pair_of_outcome,
+    pair_of_prediction,
+    pair_of_whole,
+    prediction_half,
+    whole_halves,
+)
+from driftline.runtime.log import Record
+from driftline.runtime.stage import Batch
+from driftline.runtime.store import Half, JoinMode, Meeting, Met
+
+LOG_APPEND_TIME: Final = 1
+_NEW: Final = Meeting(Met.NEW)
+_PAIRED: Final = Meeting(Met.PAIRED)
+_DUPLICATE: Final = Meeting(Met.DUPLICATE)
+
+
+@dataclass(slots=True)
+class Gathered:
+    """A batch behind the door: events with their offsets, and what was refused with why."""
+
+    events: list[tuple[int, Event]] = field(default_factory=list)
+    refused: list[tuple[Record, Poison]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Sorted:
+    """Events after the join: duplicates apart, pairs complete.
+
+    `carried` are pairs that a range which is folded again completes but had not published: they belong to the
+    next fresh range."""
+
+    predictions: list[Prediction] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    carried: list[Pair] = field(default_factory=list)
+    duplicates: list[tuple[int, Event]] = field(default_factory=list)
+    waiting: list[Outcome] = field(default_factory=list)
+
+
+def gather(decoder: Decoder, batch: Batch, future_ms: int) -> Gathered:
+    """Decode every record. A time ahead of the broker's append time (else of the batch's clock) by more than
+    `future_ms` is refused; an old time never is: history and demos are replayed."""
+    gathered = Gathered()
+    events, refused = gathered.events, gathered.refused
+    decode, refuse = decoder.decode, batch.refuse
+    for record in batch.records:
+        try:
+            if refuse and record.offset in refuse:
+                raise refuse[record.offset]
+            event = decode(record.value, record.headers)
+            now = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else batch.clock
+            if event.time > now + future_ms:
+                ahead = (event.time - now) / 1000
+                raise Poison("future", f"time is {ahead:.0f} s ahead of the broker's clock")
+        except Poison as why:
+            refused.append((record, why))
+        else:
+            events.append((record.offset, event))
+    return gathered
+
+
+def is_whole(event: Event) -> bool:
+    """An outcome that repeats its prediction needs no join."""
+    return isinstance(event, Outcome) and event.prediction is not None and event.version is not None
+
+
+def halves(batch: Batch, events: Sequence[tuple[int, Event]]) -> list[Half]:
+    """What to ask the memory of the join, in the order of the records. A published range that is folded again
+    does not ask for what it knows to be a duplicate."""
+    asked: list[Half] = []
+    again, partition = batch.again, batch.partition
+    mode = JoinMode.FRESH
+    for offset, event in events:
+        origin = origin_of(partition, offset)
+        if again is not None:
+            if offset in again.duplicates:
+                continue
+            mode = JoinMode.EMITTED if offset in again.emitted else JoinMode.SILENT
+        if isinstance(event, Prediction):
+            asked.append(prediction_half(event, origin, mode))
+        elif is_whole(event):
+            asked.extend(whole_halves(event, origin, mode))
+        else:
+            asked.append(outcome_half(event, origin, mode))
+    return asked
+
+
+def unjoined(asked: Sequence[Half]) -> list[Meeting]:
+    """The answers where the join is switched off: nothing is known to be a duplicate, and only outcomes that
+    repeat their prediction make pairs."""
+    return [_PAIRED if half.side == "O" and not half.payload else _NEW for half in asked]
+
+
+def sort_out(batch: Batch, events: Sequence[tuple[int, Event]], meetings: Sequence[Meeting]) -> Sorted:
+    """Events and the answers to `halves`, in the same order, to what is counted."""
+    out = Sorted()
+    answers = iter(meetings)
+    again = batch.again
+    for offset, event in events:
+        origin = origin_of(batch.partition, offset)
+        whole = is_whole(event)
+        if again is not None and offset in again.duplicates:
+            answer = _DUPLICATE
+        else:
+            answer = next(answers)
+            if whole:
+                answer = next(answers)
+        if answer.met is Met.DUPLICATE:
+            out.duplicates.append((offset, event))
+            continue
+        if isinstance(event, Prediction):
+            out.predictions.append(event)
+        elif answer.met is not Met.PAIRED:
+            out.waiting.append(event)
+        if answer.met is Met.PAIRED and (again is None or offset not in again.emitted):
+            pairs = out.pairs if again is None else out.carried
+            pairs.append(_pair(event, origin, whole, answer.other))
+    return out
+
+
+def _pair(event: Event, origin: int, whole: bool, other: bytes) -> Pair:
+    if isinstance(event, Prediction):
+        return pair_of_prediction(event, origin, other)
+    return pair_of_whole(event, origin) if whole else pair_of_outcome(event, origin, other)

@@ -1,0 +1,150 @@
+"""Joined pairs: what each half remembers of itself, and the error, loss and label delay of the two together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from driftline.contracts.events import Label, Outcome, Prediction
+from driftline.runtime.store import Half, JoinMode
+from driftline.stats.grid import MISSING
+from driftline.stats.rows import Column, Rows
+
+MAX_KEY: Final = 64
+ORIGIN_SHIFT: Final = 48
+
+# What the memory of the join keeps of each half: small, because there are millions.
+_PredictionPayload = tuple[str, int, Label | None, float | None]
+_OutcomePayload = tuple[int, Label]
+_encode = msgspec.msgpack.Encoder().encode
+_decode_prediction = msgspec.msgpack.Decoder(_PredictionPayload).decode
+_decode_outcome = msgspec.msgpack.Decoder(_OutcomePayload).decode
+
+
+class Pair(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A prediction and its outcome. `origin` is that of the half which completed it."""
+
+    model: str
+    version: str
+    id: str
+    origin: int
+    predicted_at: int
+    known_at: int
+    prediction: Label | None
+    score: float | None
+    outcome: Label
+
+
+def origin_of(partition: int, offset: int) -> int:
+    """(input partition, offset) in one integer."""
+    return partition << ORIGIN_SHIFT | offset
+
+
+def offset_of(origin: int) -> int:
+    return origin & ((1 << ORIGIN_SHIFT) - 1)
+
+
+def join_key(model: str, event_id: str, namespace: str = "") -> bytes:
+    """Identifies an event of a model in at most 64 bytes; a longer name is hashed (256 bits of BLAKE2b)."""
+    key = f"{namespace}{model}\x1f{event_id}".encode()
+    return key if len(key) <= MAX_KEY else hashlib.blake2b(key, digest_size=32).digest()
+
+
+def prediction_half(event: Prediction, origin: int, mode: JoinMode) -> Half:
+    payload = _encode((event.version, event.time, event.prediction, event.score))
+    return Half("P", join_key(event.model, event.id), origin, payload, mode)
+
+
+def outcome_half(event: Outcome, origin: int, mode: JoinMode) -> Half:
+    return Half("O", join_key(event.model, event.id), origin, _encode((event.time, event.outcome)), mode)
+
+
+def whole_halves(event: Outcome, origin: int, mode: JoinMode) -> tuple[Half, Half]:
+    """Both halves of an outcome that repeats its prediction: they meet each other at once, in a namespace of
+    their own, so that only a second copy of the same outcome is found there."""
+    key = join_key(event.model, event.id, "\x1e")
+    first = JoinMode.FRESH if mode is JoinMode.FRESH else JoinMode.SILENT
+    return Half("P", key, origin, b"", first), Half("O", key, origin, b"", mode)
+
+
+def pair_of_prediction(event: Prediction, origin: int, other: bytes) -> Pair:
+    known_at, outcome = _decode_outcome(other)
+    return Pair(
+        event.model, event.version, event.id, origin, event.time, known_at, event.prediction, event.score, outcome
+    )
+
+
+def pair_of_outcome(event: Outcome, origin: int, other: bytes) -> Pair:
+    version, predicted_at, prediction, score = _decode_prediction(other)
+    return Pair(event.model, version, event.id, origin, predicted_at, event.time, prediction, score, event.outcome)
+
+
+def pair_of_whole(event: Outcome, origin: int) -> Pair:
+    return Pair(
+        event.model,
+        event.version or "",
+        event.id,
+        origin,
+        event.time,
+        event.time,
+        event.prediction,
+        event.score,
+        event.outcome,
+    )
+
+
+def error_of(prediction: Label | None, outcome: Label) -> tuple[float, float]:
+    """(0/1 error, absolute error), NaN where it does not apply.
+
+    Strings, booleans and integers are classes; a number with a fraction on either side makes it a regression."""
+    if prediction is None:
+        return np.nan, np.nan
+    if isinstance(prediction, float) and isinstance(outcome, (int, float)) and not isinstance(outcome, bool):
+        return np.nan, abs(prediction - outcome)
+    if isinstance(outcome, float) and isinstance(prediction, int) and not isinstance(prediction, bool):
+        return np.nan, abs(prediction - outcome)
+    return float(not (prediction == outcome or str(prediction) == str(outcome))), np.nan
+
+
+def brier_loss(score: float | None, outcome: Label) -> float:
+    """(score - outcome)^2 for a probability and a binary outcome; NaN otherwise."""
+    if score is None or not 0.0 <= score <= 1.0 or isinstance(outcome, str) or outcome not in (0, 1):
+        return np.nan
+    return (score - float(outcome)) ** 2
+
+
+def hash_ids(ids: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """64 bits of BLAKE2b per id: breaks ties in time the same way wherever and whenever an event arrives."""
+    digests = b"".join(hashlib.blake2b(i.encode("utf-8", "surrogatepass"), digest_size=8).digest() for i in ids)
+    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+
+
+def number_column(values: Sequence[float | None]) -> Column | None:
+    """None where no row has a value: an absent column counts as missing all the same."""
+    numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+    absent = np.isnan(numbers)
+    if absent.all():
+        return None
+    return Column(numbers, None, np.where(absent, MISSING, 0).astype(np.uint8) if absent.any() else None)
+
+
+def pair_rows(pairs: Sequence[Pair], with_ids: bool) -> Rows:
+    """The rows of the stream `pairs`: `error`, `abs_error`, `loss`, `label_delay_s`, at the outcome's time."""
+    errors = [error_of(p.prediction, p.outcome) for p in pairs]
+    columns = {
+        "error": number_column([e for e, _ in errors]),
+        "abs_error": number_column([a for _, a in errors]),
+        "loss": number_column([brier_loss(p.score, p.outcome) for p in pairs]),
+        "label_delay_s": number_column([(p.known_at - p.predicted_at) / 1000 for p in pairs]),
+    }
+    n = len(pairs)
+    return Rows(
+        times=np.fromiter((p.known_at for p in pairs), np.int64, n),
+        ids=hash_ids([p.id for p in pairs]) if with_ids else np.zeros(n, np.uint64),
+        columns={name: column for name, column in columns.items() if column is not None},
+        sources=None,
+    )

@@ -1,0 +1,276 @@
+"""Ingest: events in, bundles of mergeable blocks out. The only stage whose work grows with traffic."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from driftline.contracts.blocks import (
+    NO_WATERMARK,
+    Block,
+    Bundle,
+    ModelTally,
+    blocks_partition,
+)
+from driftline.contracts.decode import Decoder
+from driftline.contracts.events import Event
+from driftline.errors import LogGap, Poison, StateCorrupt
+from driftline.ingest.columns import BlockMaker
+from driftline.ingest.gather import Gathered, Sorted, gather, halves, sort_out, unjoined
+from driftline.ingest.ledger import published_ranges
+from driftline.ingest.pairs import Pair, offset_of
+from driftline.outgoing import dead_letter_record
+from driftline.registry import ModelKey, ProfileRegistry
+from driftline.runtime.log import Bounds, LogReader, Outgoing, Record
+from driftline.runtime.stage import Batch, Folded, Oversize, Recovery
+from driftline.runtime.store import Snapshot, Store
+from driftline.stats.codec import pack, unpack
+from driftline.stats.profile import Profile
+from driftline.system_signals import gap_signal, state_lost_signal
+
+DAY_MS = 86_400_000
+STATE = "state"
+STATE_KIND, STATE_VERSION = "ingest", 1
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """What ingest does with time, sizes and joins. `sources` is the partition count of the input topic."""
+
+    sources: int
+    blocks_partitions: int
+    events_topic: str = "events"
+    blocks_topic: str = "blocks"
+    deadletter_topic: str = "deadletter"
+    deadletter_partitions: int = 1
+    signals_topic: str = "signals"
+    lateness_ms: int = 5_000
+    future_ms: int = 60_000
+    max_write_bytes: int = 950_000
+    join: bool = True
+    join_days: int = 30
+
+
+class IngestState(msgspec.Struct, frozen=True):
+    """One input partition's memory: its watermark, the last event-time day on which the join's memory was tidied,
+    and pairs that were completed while a published range was folded again."""
+
+    watermark: int = NO_WATERMARK
+    tidied: int = 0
+    carried: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch decoded and joined, with the profiles in force when it was."""
+
+    gathered: Gathered
+    sorted: Sorted
+    profiles: Mapping[ModelKey, Profile]
+    watermark: int
+
+
+class IngestStage:
+    """Satisfies `runtime.stage.Stage`. Folding the same range again gives the same counts, whatever the store
+    forgot in between."""
+
+    name = "ingest"
+    reports_idle = True
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        decoder: Decoder,
+        store: Store,
+        reader: LogReader,
+        registry: ProfileRegistry,
+    ) -> None:
+        self.topic = settings.events_topic
+        self._settings = settings
+        self._decoder = decoder
+        self._store = store
+        self._reader = reader
+        self._registry = registry
+        self._maker = BlockMaker()
+
+    # Taking over
+
+    def load(self, partition: int, fields: Mapping[str, bytes]) -> tuple[IngestState, Sequence[str]]:
+        data = fields.get(STATE)
+        if data is None:
+            return IngestState(), ()
+        try:
+            _, body = unpack(STATE_KIND, STATE_VERSION, data)
+            return msgspec.msgpack.decode(body, type=IngestState), ()
+        except (StateCorrupt, msgspec.DecodeError):
+            return IngestState(), (STATE,)
+
+    async def recover(
+        self, partition: int, state: IngestState, snapshot: Snapshot, bounds: Bounds, lost: bool
+    ) -> Recovery:
+        """Where the ledger is ahead of the store, its ranges are folded again with the same boundaries: that
+        restores the memory of the join, and judges skip what they have."""
+        ranges = await published_ranges(self._reader, self._settings.blocks_topic, partition, snapshot.next)
+        ranges = [r for r in ranges if r.first >= bounds.begin]
+        start = snapshot.next if snapshot.next is not None else bounds.begin
+        if ranges:
+            start = ranges[0].first
+        if not (lost or ranges):
+            return Recovery(start)
+        until = ranges[-1].next if ranges else start
+        notice = state_lost_signal(self._settings.signals_topic, self.name, partition, start, until)
+        return Recovery(start, ranges, [notice])
+
+    def announce_gap(self, partition: int, gap: LogGap) -> Sequence[Outgoing]:
+        return [gap_signal(self._settings.signals_topic, self.name, partition, gap)]
+
+    # Folding
+
+    async def prepare(self, state: IngestState, batch: Batch) -> Prepared:
+        await self._registry.refresh()
+        gathered = gather(self._decoder, batch, self._settings.future_ms)
+        events = gathered.events
+        watermark = self._watermark(state, events)
+        day = watermark // DAY_MS if watermark > NO_WATERMARK else 0
+        asked = halves(batch, events)
+        if self._settings.join and asked:
+            meetings = await self._store.join(day, asked)
+            if day > state.tidied:
+                await self._store.expire(day - self._settings.join_days)
+        else:
+            meetings = unjoined(asked)
+        sorted_out = sort_out(batch, events, meetings)
+        keys = {(e.model, e.version) for e in sorted_out.predictions}
+        keys.update((p.model, p.version) for p in (*sorted_out.pairs, *state.carried))
+        profiles = {key: found for key in keys if (found := self._registry.profile(*key)) is not None}
+        return Prepared(gathered, sorted_out, profiles, watermark)
+
+    def _watermark(self, state: IngestState, events: Sequence[tuple[int, Event]]) -> int:
+        """The running maximum over ranges of the median event time, less the lateness: one bad clock, or a few,
+        cannot move it."""
+        if not events:
+            return state.watermark
+        times = np.fromiter((e.time for _, e in events), np.int64, len(events))
+        middle = (len(events) - 1) // 2
+        median = int(np.partition(times, middle)[middle])
+        return max(state.watermark, median - self._settings.lateness_ms)
+
+    def fold(self, state: IngestState, batch: Batch, prepared: Prepared) -> Folded[IngestState]:
+        shares = _Shares(self._settings.blocks_partitions)
+        sorted_out = prepared.sorted
+        self._fold_predictions(shares, prepared)
+        # A range that is folded again keeps its content; what it completes late goes out with the next one.
+        again = batch.again is not None
+        pairs = list(sorted_out.pairs) if again else [*state.carried, *sorted_out.pairs]
+        carried = (*state.carried, *sorted_out.carried) if again else ()
+        self._fold_pairs(shares, pairs, prepared.profiles)
+        shares.count_rest(sorted_out)
+        outbox = [self._dead_letter(batch, *refused) for refused in prepared.gathered.refused]
+        dead_letters = len(outbox)
+        outbox += self._bundles(shares, batch, prepared)
+        size = sum(len(r.value or b"") for r in outbox)
+        if size > self._settings.max_write_bytes and len(batch.records) > 1:
+            raise Oversize(f"{size} bytes of bundles")
+        after = IngestState(prepared.watermark, max(state.tidied, _day(prepared.watermark)), carried)
+        body = msgspec.msgpack.encode(after)
+        fields = {STATE: pack(STATE_KIND, STATE_VERSION, body)}
+        return Folded(after, batch.next, fields, outbox, dead_letters=dead_letters)
+
+    def _fold_predictions(self, shares: _Shares, prepared: Prepared) -> None:
+        groups: dict[ModelKey, list[int]] = defaultdict(list)
+        predictions = prepared.sorted.predictions
+        for index, event in enumerate(predictions):
+            groups[event.model, event.version].append(index)
+        for (model, version), indexes in groups.items():
+            events = [predictions[i] for i in indexes] if len(groups) > 1 else predictions
+            profile = prepared.profiles.get((model, version))
+            blocks, early = self._maker.predictions(model, version, events, profile)
+            shares.add(model, version, blocks, predictions=len(events), before_reference=early)
+
+    def _fold_pairs(self, shares: _Shares, pairs: Sequence[Pair], profiles: Mapping[ModelKey, Profile]) -> None:
+        groups: dict[ModelKey, list[Pair]] = defaultdict(list)
+        for pair in pairs:
+            groups[pair.model, pair.version].append(pair)
+        for (model, version), of_model in groups.items():
+            blocks, _ = self._maker.pairs(model, version, of_model, profiles.get((model, version)))
+            shares.add(model, version, blocks, outcomes_joined=len(of_model))
+            shares.of(model).emitted.extend(offset_of(p.origin) for p in of_model)
+
+    def _bundles(self, shares: _Shares, batch: Batch, prepared: Prepared) -> list[Outgoing]:
+        settings = self._settings
+        speaks = batch.partition % settings.blocks_partitions
+        refused: dict[str, int] = defaultdict(int)
+        for _, why in prepared.gathered.refused:
+            refused[why.reason] += 1
+        key = str(batch.partition).encode()
+        out = []
+        for partition, share in enumerate(shares.shares):
+            bundle = Bundle(
+                source=batch.partition,
+                sources=settings.sources,
+                first=batch.first,
+                next=batch.next,
+                watermark=prepared.watermark,
+                clock=batch.clock,
+                idle=batch.idle,
+                blocks=share.blocks,
+                tallies=share.tallies(),
+                emitted=sorted(share.emitted),
+                duplicates=sorted(share.duplicates),
+                records=len(batch.records) if partition == speaks else 0,
+                refused=refused if partition == speaks else {},
+            )
+            out.append(Outgoing(settings.blocks_topic, partition, key, msgspec.msgpack.encode(bundle)))
+        return out
+
+    def _dead_letter(self, batch: Batch, record: Record, why: Poison) -> Outgoing:
+        partition = batch.partition % self._settings.deadletter_partitions
+        return dead_letter_record(self._settings.deadletter_topic, partition, record, why)
+
+
+class _Share:
+    """What a range holds for one `blocks` partition."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.emitted: list[int] = []
+        self.duplicates: list[int] = []
+        self.counts: dict[ModelKey, dict[str, int]] = {}
+
+    def tallies(self) -> list[ModelTally]:
+        return [ModelTally(model, version, **counts) for (model, version), counts in sorted(self.counts.items())]
+
+
+class _Shares:
+    """All `blocks` partitions' shares of a range."""
+
+    def __init__(self, partitions: int) -> None:
+        self.shares = [_Share() for _ in range(partitions)]
+
+    def of(self, model: str) -> _Share:
+        return self.shares[blocks_partition(model, len(self.shares))]
+
+    def add(self, model: str, version: str, blocks: Sequence[Block], **counts: int) -> None:
+        share = self.of(model)
+        share.blocks.extend(blocks)
+        tally = share.counts.setdefault((model, version), {})
+        for name, count in counts.items():
+            tally[name] = tally.get(name, 0) + count
+
+    def count_rest(self, sorted_out: Sorted) -> None:
+        """Duplicates and waiting outcomes: counted under the model; an outcome alone knows no version."""
+        for offset, event in sorted_out.duplicates:
+            self.of(event.model).duplicates.append(offset)
+            prediction = hasattr(event, "features")
+            name = "duplicate_predictions" if prediction else "duplicate_outcomes"
+            self.add(event.model, event.version or "", (), **{name: 1})
+        for outcome in sorted_out.waiting:
+            self.add(outcome.model, outcome.version or "", (), outcomes_waiting=1)
+
+
+def _day(watermark: int) -> int:
+    return watermark // DAY_MS if watermark > NO_WATERMARK else 0

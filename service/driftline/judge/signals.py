@@ -1,0 +1,109 @@
+"""Changes of verdict become signals, with a sequence number per monitor."""
+
+from __future__ import annotations
+
+from driftline.contracts.blocks import NO_WATERMARK
+from driftline.contracts.records import Signal, signal_id
+from driftline.judge.model import ModelState
+from driftline.outgoing import signal_record
+from driftline.registry import ModelKey
+from driftline.runtime.log import Outgoing
+from driftline.stats.monitors import Change
+from driftline.stats.profile import Profile
+
+REFERENCE_MONITOR = "system:reference"
+ADMISSION_MONITOR = "system:admission"
+
+
+class Speaker:
+    """Numbers signals and keeps them for the outbox. `said`: numbers given out before the state was lost."""
+
+    def __init__(self, topic: str, said: dict[str, int]) -> None:
+        self._topic = topic
+        self._said = said
+        self._records: list[Outgoing] = []
+        self.size = 0
+
+    def drain(self) -> list[Outgoing]:
+        records, self._records = self._records, []
+        return records
+
+    def say(self, model: ModelState, change: Change) -> None:
+        """The signal of a monitor whose verdict changed."""
+        sequence = self._number(model, change.monitor)
+        self._add(
+            Signal(
+                id=signal_id(model.model, model.version, change.monitor, sequence),
+                model=model.model,
+                version=model.version,
+                monitor=change.monitor,
+                sequence=sequence,
+                state=change.state,
+                severity=change.severity,
+                time=change.time,
+                sentence=change.sentence,
+                onset=change.onset,
+                effect=change.effect,
+                evidence=change.evidence,
+                distances=change.distances,
+                profile=model.profile.id if model.profile else None,
+            )
+        )
+
+    def learnt(self, model: ModelState, profile: Profile) -> None:
+        """A reference was learnt from first events."""
+        section = profile.pairs or profile.predictions
+        what = "joined pairs" if profile.pairs else "predictions"
+        sentence = f"Learnt the reference of {model.model} {model.version} from its first {section.n:,} {what}."
+        if section.why_not:
+            sentence += f" Its monitors do not page: {section.why_not}."
+        sequence = self._number(model, REFERENCE_MONITOR)
+        self._add(
+            Signal(
+                id=signal_id(model.model, model.version, REFERENCE_MONITOR, sequence),
+                model=model.model,
+                version=model.version,
+                monitor=REFERENCE_MONITOR,
+                sequence=sequence,
+                state="info",
+                severity="info",
+                time=section.end,
+                sentence=sentence,
+                profile=profile.id,
+            )
+        )
+
+    def not_admitted(self, partition: int, key: ModelKey, budget: int, closed: int) -> None:
+        """Said once a partition: the budget of model versions is spent."""
+        name = f"{ADMISSION_MONITOR}:{partition}"
+        if self._said.get(name):
+            return
+        self._said[name] = 1
+        self._add(
+            Signal(
+                id=signal_id("", "", name, 1),
+                model="",
+                version="",
+                monitor=name,
+                sequence=1,
+                state="info",
+                severity="warning",
+                time=max(closed, 0) if closed > NO_WATERMARK else 0,
+                sentence=(
+                    f"Blocks partition {partition} holds {budget} model versions, its budget: further ones are "
+                    f"counted and not watched, first {key[0]!r} {key[1]!r}. Raise judge.max_models_per_partition, "
+                    f"or find the producer that invents names."
+                ),
+            )
+        )
+
+    def _number(self, model: ModelState, monitor: str) -> int:
+        before = self._said.get("\x1f".join((model.model, model.version, monitor)), 0)
+        number = model.sequences[monitor] = max(model.sequences.get(monitor, 0), before) + 1
+        model.touched = True
+        return number
+
+    def _add(self, signal: Signal) -> None:
+        record = signal_record(self._topic, signal)
+        self._records.append(record)
+        self.size += len(record.value or b"")

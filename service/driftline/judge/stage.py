@@ -1,0 +1,260 @@
+"""Judge: bundles in, signals out. Statistics and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from driftline.contracts.blocks import PAIRS, PREDICTIONS, Bundle, ModelTally
+from driftline.contracts.cloudevents import decode_signal
+from driftline.errors import LogGap, Poison, StateCorrupt
+from driftline.judge.ledger import Ledger
+from driftline.judge.model import ModelState, load_models
+from driftline.judge.onboarding import RAW_FACTOR, after, first_events, first_pairs
+from driftline.judge.signals import Speaker
+from driftline.outgoing import dead_letter_record
+from driftline.registry import ModelKey, ProfileRegistry, Standing, profile_record
+from driftline.runtime.log import Bounds, LogReader, Outgoing, Record
+from driftline.runtime.stage import Batch, Folded, Recovery
+from driftline.runtime.store import Snapshot
+from driftline.stats.codec import pack, unpack
+from driftline.stats.grid import choose_pane_ms
+from driftline.stats.profile import Profile, make_profile, with_pairs
+from driftline.stats.reference import learn_section
+from driftline.stats.settings import DetectionSettings
+from driftline.system_signals import gap_signal, state_lost_signal
+
+LEDGER = "ledger"
+LEDGER_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """What judge learns from, how many models it admits, and what it does over a gap in the ledger."""
+
+    blocks_topic: str = "blocks"
+    signals_topic: str = "signals"
+    profiles_topic: str = "profiles"
+    deadletter_topic: str = "deadletter"
+    reference_events: int = 10_000
+    reference_pairs: int = 1_000
+    max_models_per_partition: int = 256
+    max_write_bytes: int = 950_000
+    on_gap: Literal["stop", "continue"] = "stop"
+    detection: DetectionSettings = field(default_factory=DetectionSettings)
+
+
+@dataclass
+class JudgeState:
+    """One `blocks` partition: its ledger and its models. Folding consumes it."""
+
+    partition: int
+    ledger: Ledger
+    models: dict[ModelKey, ModelState]
+
+
+class JudgeStage:
+    """Satisfies `runtime.stage.Stage`. The same bundles give the same signals, however they are batched; the same
+    events give the same verdicts, however they were partitioned and ordered within the lateness."""
+
+    name = "judge"
+    reports_idle = False
+
+    def __init__(self, settings: JudgeSettings, reader: LogReader, registry: ProfileRegistry) -> None:
+        self.topic = settings.blocks_topic
+        self._settings = settings
+        self._reader = reader
+        self._registry = registry
+
+    # Taking over
+
+    def load(self, partition: int, fields: Mapping[str, bytes]) -> tuple[JudgeState, Sequence[str]]:
+        models, broken = load_models(fields, self._settings.detection)
+        ledger = Ledger()
+        if LEDGER in fields:
+            try:
+                _, body = unpack("ledger", LEDGER_VERSION, fields[LEDGER])
+                ledger = msgspec.msgpack.decode(body, type=Ledger)
+            except (StateCorrupt, msgspec.DecodeError):
+                broken.append(LEDGER)
+        return JudgeState(partition, ledger, models), broken
+
+    async def recover(
+        self, partition: int, state: JudgeState, snapshot: Snapshot, bounds: Bounds, lost: bool
+    ) -> Recovery:
+        """The log is the truth: read on from where the store stands, or from its begin. Where that begin is not
+        the first bundle ever written, sequence numbers go on from the last that were given out."""
+        start = snapshot.next if snapshot.next is not None else bounds.begin
+        fields = {}
+        if snapshot.next is None and bounds.begin > 0:
+            state.ledger.said = await self._said()
+            fields = {LEDGER: _ledger_bytes(state.ledger)}
+        if not lost:
+            return Recovery(start, fields=fields)
+        notice = state_lost_signal(self._settings.signals_topic, self.name, partition, start, bounds.end)
+        return Recovery(start, (), [notice], fields)
+
+    async def _said(self) -> dict[str, int]:
+        topic = self._settings.signals_topic
+        bounds = (await self._reader.bounds(topic))[0]
+        said: dict[str, int] = {}
+        for record in await self._reader.read(topic, 0, bounds.begin, bounds.end):
+            signal = decode_signal(record.value or b"")
+            key = "\x1f".join((signal.model, signal.version, signal.monitor))
+            said[key] = max(said.get(key, 0), signal.sequence)
+        return said
+
+    def announce_gap(self, partition: int, gap: LogGap) -> Sequence[Outgoing]:
+        return [gap_signal(self._settings.signals_topic, self.name, partition, gap)]
+
+    # Folding
+
+    async def prepare(self, state: JudgeState, batch: Batch) -> Mapping[ModelKey, Standing]:
+        await self._registry.refresh()
+        return self._registry.all()
+
+    def fold(self, state: JudgeState, batch: Batch, standings: Mapping[ModelKey, Standing]) -> Folded[JudgeState]:
+        ledger = state.ledger
+        speaker = Speaker(self._settings.signals_topic, ledger.said)
+        outbox: list[Outgoing] = []
+        dirty: dict[str, bytes | None] = {}
+        for model in state.models.values():
+            self._follow(model, standings)
+        reached, size = batch.next, 0
+        for record in batch.records:
+            if size > self._settings.max_write_bytes:
+                reached = record.offset
+                break
+            if record.offset in batch.refuse:
+                outbox.append(self._refuse(record, batch.refuse[record.offset]))
+                continue
+            bundle = msgspec.msgpack.decode(record.value or b"", type=Bundle)
+            if not ledger.take(bundle, f"{self.topic}/{state.partition}", self._settings.on_gap):
+                continue
+            self._merge(state, bundle, standings, speaker)
+            watermark = ledger.watermark()
+            if watermark > ledger.closed:
+                ledger.closed = watermark
+                for model in state.models.values():
+                    outbox += self._learn(model, watermark, speaker)
+                    for change in model.close(watermark):
+                        speaker.say(model, change)
+            size = speaker.size + sum(model.cost for model in state.models.values())
+        for model in state.models.values():
+            dirty |= model.flush()
+        outbox += speaker.drain()
+        dirty[LEDGER] = _ledger_bytes(ledger)
+        changed = {name: data for name, data in dirty.items() if data is not None}
+        deleted = [name for name, data in dirty.items() if data is None]
+        return Folded(state, reached, changed, outbox, deleted)
+
+    def _merge(
+        self, state: JudgeState, bundle: Bundle, standings: Mapping[ModelKey, Standing], speaker: Speaker
+    ) -> None:
+        ledger = state.ledger
+        for reason, count in bundle.refused.items():
+            ledger.refused[reason] = ledger.refused.get(reason, 0) + count
+        for tally in bundle.tallies:
+            self._tally(state, tally, standings, speaker)
+        for block in bundle.blocks:
+            model = state.models.get((block.model, block.version))
+            if model is not None:
+                model.take(block, bundle.source, 2 * RAW_FACTOR * self._settings.reference_events)
+
+    def _tally(
+        self,
+        state: JudgeState,
+        tally: ModelTally,
+        standings: Mapping[ModelKey, Standing],
+        speaker: Speaker,
+    ) -> None:
+        if not tally.version:
+            unversioned = state.ledger.unversioned
+            for name in ("outcomes_waiting", "duplicate_outcomes"):
+                unversioned[name] = unversioned.get(name, 0) + getattr(tally, name)
+            return
+        model = self._admit(state, (tally.model, tally.version), standings, speaker)
+        if model is None:
+            state.ledger.not_admitted += tally.predictions
+        else:
+            model.count(tally)
+
+    def _admit(
+        self,
+        state: JudgeState,
+        key: ModelKey,
+        standings: Mapping[ModelKey, Standing],
+        speaker: Speaker,
+    ) -> ModelState | None:
+        """A model version is known by a tally that speaks of it. Beyond the budget it is counted, not watched: a
+        hostile or broken producer can invent names for ever, and must not cost memory for ever."""
+        model = state.models.get(key)
+        if model is not None:
+            return model
+        if len(state.models) >= self._settings.max_models_per_partition:
+            speaker.not_admitted(state.partition, key, self._settings.max_models_per_partition, state.ledger.closed)
+            return None
+        standing = standings.get(key, Standing())
+        model = state.models[key] = ModelState(*key, self._settings.detection, reset=standing.reset)
+        self._follow(model, standings)
+        return model
+
+    @staticmethod
+    def _follow(model: ModelState, standings: Mapping[ModelKey, Standing]) -> None:
+        """What the topic `profiles` says now: a reset forgets, a higher revision is adopted."""
+        standing = standings.get(model.key)
+        if standing is None:
+            return
+        if standing.reset > model.reset:
+            model.forget(standing.reset)
+        ours = model.profile.revision if model.profile is not None else -1
+        if standing.profile is not None and standing.profile.revision > ours:
+            model.adopt(standing.profile)
+
+    def _learn(self, model: ModelState, closed: int, speaker: Speaker) -> list[Outgoing]:
+        """First events, and later first pairs, become the reference as soon as there are enough."""
+        learnt: list[Profile] = []
+        settings = self._settings
+        if model.profile is None and model.raw_rows(PREDICTIONS) >= settings.reference_events:
+            found = first_events(model.raw[PREDICTIONS], closed, settings.reference_events)
+            if found is not None:
+                rows, end = found
+                model.raw[PREDICTIONS] = after(model.raw[PREDICTIONS], end)
+                profile = make_profile(
+                    model=model.model,
+                    version=model.version,
+                    source="first_events",
+                    created=end,
+                    judged_from=end,
+                    predictions=learn_section(PREDICTIONS, rows, choose_pane_ms(rows.times), settings.detection),
+                )
+                learnt.append(profile)
+                model.adopt(profile)
+        profile_now = model.profile
+        if (
+            profile_now is not None
+            and profile_now.pairs is None
+            and model.raw_rows(PAIRS) >= settings.reference_pairs
+        ):
+            pane_ms = profile_now.pane_ms
+            found = first_pairs(model.raw[PAIRS], closed, settings.reference_pairs, pane_ms)
+            if found is not None:
+                rows, end = found
+                model.raw[PAIRS] = after(model.raw[PAIRS], end)
+                section = learn_section(PAIRS, rows, pane_ms, settings.detection, from_first_events=True)
+                profile = with_pairs(profile_now, section)
+                learnt.append(profile)
+                model.adopt(profile)
+        for profile in learnt:
+            speaker.learnt(model, profile)
+        return [profile_record(settings.profiles_topic, profile) for profile in learnt]
+
+    def _refuse(self, record: Record, why: Poison) -> Outgoing:
+        return dead_letter_record(self._settings.deadletter_topic, 0, record, why)
+
+
+def _ledger_bytes(ledger: Ledger) -> bytes:
+    return pack("ledger", LEDGER_VERSION, msgspec.msgpack.encode(ledger))

@@ -1,0 +1,208 @@
+"""`driftline run`: the stages of one process, from the configuration to a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from driftline.clock import SystemClock
+from driftline.config.model import Config
+from driftline.connect import decoder, detection_settings, kafka_settings, redis_store
+from driftline.errors import Misconfigured
+from driftline.ingest.stage import IngestSettings, IngestStage
+from driftline.judge.stage import JudgeSettings, JudgeStage
+from driftline.registry import ProfileRegistry
+from driftline.runtime.kafka_consumer import KafkaConsumer
+from driftline.runtime.kafka_reader import KafkaReader
+from driftline.runtime.kafka_writer import KafkaWriter
+from driftline.runtime.log import LogReader
+from driftline.runtime.loop import Loop, LoopSettings
+from driftline.runtime.stage import Stage
+from driftline.telemetry import HealthServer, Metrics, Progress, Readiness, log
+from driftline.telemetry.loop_metrics import LoopMetrics
+
+StageName = Literal["ingest", "judge"]
+STAGES: tuple[StageName, ...] = ("ingest", "judge")
+GRACE_S = 10.0
+EMBEDDED_END_SLACK = 100_000
+"""By how many records the embedded broker's high watermark may lag behind its log."""
+
+
+class Service:
+    """Runs stages until stopped. A second signal, or `GRACE_S` after the first, ends the process where it
+    stands: nothing is lost by that, the next owner goes on from the store."""
+
+    def __init__(self, config: Config, stages: Sequence[StageName], *, embedded: bool = False) -> None:
+        self._config = config
+        self._stages = stages
+        self._clock = SystemClock()
+        self._kafka = kafka_settings(config)
+        self._store = redis_store(config)
+        self._reader = KafkaReader(self._kafka)
+        self._writer = KafkaWriter(self._kafka)
+        self._registry = ProfileRegistry(self._reader, config.topics.profiles, self._clock)
+        self._metrics = Metrics()
+        self._progress = Progress(config.runtime.watchdog_s, self._clock)
+        self._readiness = Readiness()
+        self._end_slack = EMBEDDED_END_SLACK if embedded else 0
+
+    async def run(self) -> None:
+        """Raises Misconfigured where it cannot start, and whatever stops a loop for the operator to see."""
+        http = self._config.runtime.http
+        health = HealthServer(http.host, http.port, self._metrics, self._progress, self._readiness)
+        try:
+            if http.enabled:
+                await health.start()
+            await self._store.check()
+            self._readiness.met("store")
+            await check_topics(self._reader, self._config)
+            await self._registry.refresh(force=True)
+            loops = [await self._loop(name) for name in self._stages]
+            self._readiness.met("log")
+            self._readiness.met("started")
+            await self._until_stopped(loops)
+        finally:
+            await health.stop()
+            await self._writer.close()
+            await self._reader.close()
+            await self._store.close()
+
+    async def _until_stopped(self, loops: Sequence[Loop[Any, Any]]) -> None:
+        def stop() -> None:
+            log("service.stopping")
+            for loop in loops:
+                loop.stop()
+
+        running = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            running.add_signal_handler(name, stop)
+        tasks = [asyncio.create_task(loop.run()) for loop in loops]
+        watcher = asyncio.create_task(self._watch_readiness(loops))
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            stop()
+            _, late = await asyncio.wait(tasks, timeout=GRACE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            for task in tasks:
+                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
+        finally:
+            watcher.cancel()
+
+    async def _watch_readiness(self, loops: Sequence[Loop[Any, Any]]) -> None:
+        while True:
+            waiting = sum(len(loop.waiting) for loop in loops)
+            if waiting:
+                self._readiness.unmet("state", f"{waiting} partitions are being taken over")
+            else:
+                self._readiness.met("state")
+            await asyncio.sleep(0.5)
+
+    async def _loop(self, name: StageName) -> Loop[Any, Any]:
+        topics = self._config.topics
+        events = topics.events[0]
+        sources = await self._reader.partitions(events)
+        blocks = await self._reader.partitions(topics.blocks)
+        stage: Stage[Any, Any]
+        if name == "ingest":
+            stage = IngestStage(
+                ingest_settings(self._config, sources, blocks, await self._reader.partitions(topics.deadletter)),
+                decoder(self._config),
+                self._store,
+                self._reader,
+                self._registry,
+            )
+        else:
+            stage = JudgeStage(judge_settings(self._config), self._reader, self._registry)
+        consumer = KafkaConsumer(self._kafka, stage.topic, f"{self._config.kafka.group}.{name}")
+        observer = ReadinessObserver(name, self._metrics, self._progress, self._clock, self._readiness)
+        settings = loop_settings(self._config, name, f"{blocks} partitions of {topics.blocks}", self._end_slack)
+        return Loop(stage, consumer, self._writer, self._store, self._clock, settings, observer)
+
+
+class ReadinessObserver(LoopMetrics):
+    """Knows from the loop's retries whether the store and the log answer."""
+
+    def __init__(
+        self, stage: str, metrics: Metrics, progress: Progress, clock: SystemClock, readiness: Readiness
+    ) -> None:
+        super().__init__(stage, metrics, progress, clock)
+        self._readiness = readiness
+
+    def retrying(self, stage: str, what: str, attempt: int, error: str) -> None:
+        super().retrying(stage, what, attempt, error)
+        condition = "log" if what in ("publish", "poll") else "store"
+        self._readiness.unmet(condition, f"{what} is being retried")
+
+    def committed(self, stage: str, partition: int, verdict: str, size: int) -> None:
+        super().committed(stage, partition, verdict, size)
+        self._readiness.met("store")
+
+    def published(self, stage: str, partition: int, records: int, dead_letters: int) -> None:
+        super().published(stage, partition, records, dead_letters)
+        self._readiness.met("log")
+
+
+def ingest_settings(config: Config, sources: int, blocks: int, deadletters: int) -> IngestSettings:
+    topics = config.topics
+    return IngestSettings(
+        sources=sources,
+        blocks_partitions=blocks,
+        events_topic=topics.events[0],
+        blocks_topic=topics.blocks,
+        deadletter_topic=topics.deadletter,
+        deadletter_partitions=deadletters,
+        signals_topic=topics.signals,
+        lateness_ms=round(1000 * config.ingest.lateness_s),
+        future_ms=round(1000 * config.ingest.future_s),
+        max_write_bytes=config.ingest.max_bundle_bytes,
+        join=config.join.enabled,
+        join_days=config.join.days,
+    )
+
+
+def judge_settings(config: Config) -> JudgeSettings:
+    topics = config.topics
+    return JudgeSettings(
+        blocks_topic=topics.blocks,
+        signals_topic=topics.signals,
+        profiles_topic=topics.profiles,
+        deadletter_topic=topics.deadletter,
+        reference_events=config.judge.reference_events,
+        reference_pairs=config.judge.reference_pairs,
+        max_models_per_partition=config.judge.max_models_per_partition,
+        max_write_bytes=config.ingest.max_bundle_bytes,
+        on_gap=config.judge.on_gap,
+        detection=detection_settings(config),
+    )
+
+
+def loop_settings(config: Config, stage: StageName, structure: str, end_slack: int) -> LoopSettings:
+    ingest = config.ingest
+    return LoopSettings(
+        max_batch=ingest.max_batch,
+        poll_s=ingest.poll_ms / 1000,
+        idle_after_s=ingest.idle_after_s,
+        revoke_deadline_s=config.runtime.revoke_deadline_s,
+        watchdog_s=config.runtime.watchdog_s,
+        on_log_gap=config.runtime.on_log_gap,
+        # A bundle that cannot be folded is a defect of ours, and leaving it out a gap: judge always pauses.
+        on_fold_error=ingest.on_fold_error if stage == "ingest" else "pause",
+        dead_letters_per_s=ingest.limits.dead_letters_per_s,
+        dead_letter_burst=ingest.limits.dead_letter_burst,
+        end_slack=end_slack,
+        structure=structure,
+        fingerprint=config.fingerprint(stage),
+    )
+
+
+async def check_topics(reader: LogReader, config: Config) -> None:
+    """Misconfigured, naming the remedy, where a topic is missing or a fixed partition count is another."""
+    for name in (*config.topics.events, config.topics.blocks, config.topics.signals, config.topics.deadletter):
+        await reader.partitions(name)
+    if await reader.partitions(config.topics.profiles) != 1:
+        raise Misconfigured(f"topic {config.topics.profiles} must have one partition: profiles are ordered by it")

@@ -1,0 +1,194 @@
+"""Panes as integer counts: exact, mergeable in any order and grouping, and their blocks on the wire.
+
+`PaneCounts.merge` is addition: associative, commutative, exact up to 2^27 rows with |z| = 1000 in one pane. Rows
+binned here or there, at once or one by one, give the same counts to the bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from driftline.contracts.blocks import BinnedBlock
+from driftline.errors import StateCorrupt
+from driftline.stats.codec import pack, unpack
+from driftline.stats.codes import CODES, MISSING
+from driftline.stats.encode import Encoded, encode_cells, encode_panes
+from driftline.stats.grid import Grid
+from driftline.stats.layout import (
+    count_cells,
+    decode_counts,
+    decode_moments,
+    encode_codes,
+    encode_counts,
+    encode_moments,
+)
+from driftline.stats.rows import Rows
+
+__all__ = ["PaneCounts", "add_block", "encode_cells", "fold_rows", "rows_to_blocks"]
+
+MAX_EXTRA: Final = 32
+"""Names of unknown columns kept apart: the first in alphabetical order, so that it does not matter which came
+first. The rest is counted under OTHERS."""
+OTHERS: Final = "*"
+KIND: Final = "pane"
+VERSION: Final = 1
+
+
+@dataclass(slots=True)
+class PaneCounts:
+    """What one pane holds on a grid of F columns. `counts`: int64 [F, 256], every row in every column;
+    `moments`: int64 [F, 2], sums of z and z^2 in units of 1/65536 (0 for categories); `extra`: rows with a
+    value in columns the grid does not know, by name. About 2 kB a column; its bytes are sparse."""
+
+    n: int
+    counts: npt.NDArray[np.int64]
+    moments: npt.NDArray[np.int64]
+    extra: dict[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def empty(columns: int) -> PaneCounts:
+        return PaneCounts(0, np.zeros((columns, CODES), np.int64), np.zeros((columns, 2), np.int64))
+
+    def copy(self) -> PaneCounts:
+        return PaneCounts(self.n, self.counts.copy(), self.moments.copy(), dict(self.extra))
+
+    def merge(self, other: PaneCounts) -> PaneCounts:
+        """Add `other` to this one, which is returned. Raises ValueError where the shapes differ."""
+        if self.counts.shape != other.counts.shape:
+            raise ValueError(f"counts of {len(self.counts)} and of {len(other.counts)} columns do not merge")
+        self.n += other.n
+        self.counts += other.counts
+        self.moments += other.moments
+        self.extra = merge_extra(self.extra, other.extra)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PaneCounts):
+            return NotImplemented
+        return (
+            self.n == other.n
+            and np.array_equal(self.counts, other.counts)
+            and np.array_equal(self.moments, other.moments)
+            and self.extra == other.extra
+        )
+
+    def to_bytes(self) -> bytes:
+        layout, codes, counts = encode_counts(self.counts, self.n)
+        moments = encode_moments(self.moments)
+        body = (self.n, layout, codes, counts, moments, dict(sorted(self.extra.items())))
+        return pack(KIND, VERSION, msgspec.msgpack.encode(body))
+
+    @staticmethod
+    def from_bytes(grid: Grid, data: bytes) -> PaneCounts:
+        """Raises StateCorrupt, or StateTooNew, if these are not the bytes of a pane on such a grid."""
+        _, body = unpack(KIND, VERSION, data)
+        try:
+            n, layout, codes, counts, sums, extra = msgspec.msgpack.decode(body, type=_Body)
+        except ValueError as error:
+            raise StateCorrupt(f"pane: {error}") from None
+        _check_extra(n, extra)
+        found = decode_counts(grid, n, layout, codes, counts)
+        return PaneCounts(n, found, decode_moments(len(grid.columns), sums), extra)
+
+
+_Body = tuple[int, int, bytes, bytes, bytes, dict[str, int]]
+
+
+def merge_extra(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    """Sums by name. A name that is among the first 32 of the whole is among the first 32 of every part, so
+    capping the parts first changes nothing."""
+    if not other:
+        return one
+    total = dict(one)
+    for name, rows in other.items():
+        total[name] = total.get(name, 0) + rows
+    others = total.pop(OTHERS, 0)
+    names = sorted(total)
+    others += sum(total[name] for name in names[MAX_EXTRA:])
+    kept = {name: total[name] for name in names[:MAX_EXTRA]}
+    return {OTHERS: others, **kept} if others else kept
+
+
+def fold_rows(grid: Grid, rows: Rows) -> dict[int, PaneCounts]:
+    """The counts of every pane the rows touch, by start of pane in ms."""
+    if not rows.n:
+        return {}
+    encoded = encode_panes(grid, rows)
+    extras = _extras(grid, rows, encoded)
+    panes = {}
+    for p, pane in enumerate(encoded.panes):
+        low, high = encoded.bounds[p], encoded.bounds[p + 1]
+        counts = count_cells(grid, encoded.codes[:, low:high])
+        panes[pane] = PaneCounts(high - low, counts, _spread(grid, encoded.moments[p]), extras[p])
+    return panes
+
+
+def rows_to_blocks(grid: Grid, rows: Rows, model: str, version: str, stream: str) -> list[BinnedBlock]:
+    """One block a pane, by time. Equal rows give equal blocks, whatever their order."""
+    if not rows.n:
+        return []
+    encoded = encode_panes(grid, rows)
+    extras = _extras(grid, rows, encoded)
+    blocks = []
+    for p, pane in enumerate(encoded.panes):
+        low, high = encoded.bounds[p], encoded.bounds[p + 1]
+        layout, codes, counts = encode_codes(grid, encoded.codes[:, low:high])
+        moments = encode_moments(encoded.moments[p])
+        blocks.append(
+            BinnedBlock(
+                model, version, stream, grid.id, pane, high - low, layout, codes, counts, moments, extras[p]
+            )
+        )
+    return blocks
+
+
+def add_block(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> None:
+    """Add a block that was binned on this grid. Raises StateCorrupt, and adds nothing, if its bytes cannot be
+    such a block's; ValueError if it was binned on another grid."""
+    if block.grid != grid.id:
+        raise ValueError(f"block binned on grid {block.grid}, wanted {grid.id}")
+    _check_extra(block.n, block.extra)
+    found = decode_counts(grid, block.n, block.layout, block.codes, block.counts)
+    moments = _spread(grid, decode_moments(len(grid.measured), block.moments))
+    counts.merge(PaneCounts(block.n, found, moments, block.extra))
+
+
+def _check_extra(n: int, extra: dict[str, int]) -> None:
+    for name, rows in extra.items():
+        if rows < 0 or (rows > n and name != OTHERS):
+            raise StateCorrupt(f"block: {rows} of {n} rows hold {name!r}")
+    if len(extra) > MAX_EXTRA + 1:
+        raise StateCorrupt(f"block: {len(extra)} unknown columns")
+
+
+def _spread(grid: Grid, measured: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Moments of the measured columns to those of all."""
+    if len(measured) == len(grid.columns):
+        return measured
+    moments = np.zeros((len(grid.columns), 2), np.int64)
+    moments[grid.measured] = measured
+    return moments
+
+
+def _extras(grid: Grid, rows: Rows, encoded: Encoded) -> list[dict[str, int]]:
+    """For every pane, in how many rows a column that the grid does not know holds something."""
+    extras: list[dict[str, int]] = [{} for _ in encoded.panes]
+    for name in sorted(rows.columns.keys() - grid.index.keys()):
+        column = rows.columns[name]
+        there = ~np.isnan(column.numbers)
+        if column.texts is not None:
+            there |= np.fromiter((text is not None for text in column.texts), np.bool_, rows.n)
+        if column.status is not None:
+            there |= (column.status != 0) & (column.status != MISSING)
+        if encoded.order is not None:
+            there = there[encoded.order]
+        found = np.add.reduceat(there.astype(np.int64), encoded.bounds[:-1]).tolist()
+        for extra, count in zip(extras, found, strict=True):
+            if count:
+                extra[name] = count
+    return [merge_extra({}, extra) for extra in extras]

@@ -1,0 +1,241 @@
+"""The calibrated block e-detector over all monitors of a section at once.
+
+Guarantee: with mixture M_j of monitor j and weights v_j that sum to 1, sum_j v_j M_j less the elapsed time is a
+supermartingale as long as every witness stays within its eps of the reference. So an alarm where
+ln M_j >= ln(arl0 / v_j) is false at most once in `arl0` days of traffic on average, whatever the traffic does,
+and whatever ties the monitors together. With n_eff in place of n this is an approximation, checked by simulation.
+
+    R_k = (dt_k + R_{k-1}) exp(l_k),   M = sum_f w_f sum_s sum_d R(f, s, d) / (signs x sizes)
+
+Memory per witness: 220 bytes (10 cells of one float64, one int32, two float32 and one uint16), per monitor 44
+more; nothing grows. An update is one vectorised pass, a pure function of state and arguments.
+
+Shin, Ramdas, Rinaldo (2022); `docs/decisions` for the clock weight and the allowance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline.errors import StateCorrupt
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+Starts = NDArray[np.int32]
+
+RECOVERED: Final = log(20.0)
+RECOVERY_FLOOR: Final = -log(1000.0)
+MOST_UNITS: Final = 65_535
+
+CELL_FIELDS: Final = (("log_r", "<f8"), ("onset", "<i4"), ("sum_y", "<f4"), ("sum_n", "<f4"), ("units", "<u2"))
+MONITOR_FIELDS: Final = (
+    ("alarm", "<i4"),
+    ("recovery", "<f8"),
+    ("lowest", "<f8"),
+    ("back", "<i4"),
+    ("back_y", "<f8"),
+    ("back_n", "<f8"),
+    ("back_units", "<i4"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessTable:
+    """The witnesses of a section, monitor after monitor; K witnesses, M monitors.
+
+    `monitor` int [K] ascending and every monitor present; `a`, `b` [K]; `slope`, `offset`, `log_weight`
+    [K, 2, 5] (log prior of the cell, -inf where it has none, each monitor's sums to ln 1); `back_slope`,
+    `back_offset` [K, 2]."""
+
+    monitor: Ints
+    a: Floats
+    b: Floats
+    slope: Floats
+    offset: Floats
+    log_weight: Floats
+    back_slope: Floats
+    back_offset: Floats
+
+    def __post_init__(self) -> None:
+        k = len(self.monitor)
+        shapes = [x.shape for x in (self.a, self.b, self.slope, self.offset, self.log_weight)]
+        if shapes != [(k,), (k,), (k, 2, 5), (k, 2, 5), (k, 2, 5)] or self.back_slope.shape != (k, 2):
+            raise ValueError(f"a table of {k} witnesses has arrays of shapes {shapes}")
+        if k and not np.array_equal(np.unique(self.monitor), np.arange(self.monitor[-1] + 1)):
+            raise ValueError("witnesses are not grouped by monitor")
+
+    @property
+    def monitors(self) -> int:
+        return int(self.monitor[-1]) + 1 if len(self.monitor) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Units since an onset (`start`, in panes) of one witness: their number, events, and sum of n y."""
+
+    witness: int
+    sign: int
+    start: int
+    units: int
+    n: float
+    total: float
+
+
+class BlockDetector:
+    """State of all monitors of a section. `update`, then read the evidence and `raise_alarm` or `resolve`."""
+
+    def __init__(self, table: WitnessTable) -> None:
+        self.table = table
+        cells, monitors = (len(table.monitor), 2, 5), (table.monitors,)
+        self.log_r = np.full(cells, -np.inf)
+        self.onset = np.zeros(cells, np.int32)
+        self.sum_y = np.zeros(cells, np.float32)
+        self.sum_n = np.zeros(cells, np.float32)
+        self.units = np.zeros(cells, np.uint16)
+        self.alarm = np.full(monitors, -1, np.int32)
+        self.recovery = np.zeros(monitors)
+        self.lowest = np.zeros(monitors)
+        self.back = np.zeros(monitors, np.int32)
+        self.back_y = np.zeros(monitors)
+        self.back_n = np.zeros(monitors)
+        self.back_units = np.zeros(monitors, np.int32)
+
+    def update(self, due: Bools, y: Floats, n: Floats, days: Floats, start: Starts) -> Floats:
+        """One unit of each monitor that is `due` [M]. `y`, `n` [K]: mean and number of events of each witness
+        (n = 0: it saw none, and y is not read); `days`, `start` [M]: length of the unit in days of traffic (> 0
+        where due) and its first pane. Returns ln M [M], -inf for monitors not due or in alarm.
+
+        Raises ValueError on arrays of other shapes and on values that are not finite: one would blind a monitor
+        for ever."""
+        t = self.table
+        if not (due.shape == days.shape == start.shape == self.alarm.shape and y.shape == n.shape == t.a.shape):
+            raise ValueError(f"{len(t.a)} witnesses of {t.monitors} monitors; given {y.shape} and {due.shape}")
+        seen = due[t.monitor] & (n > 0.0)
+        y = np.where(seen, y, 0.0)
+        if not (np.isfinite(y).all() and np.isfinite(n).all() and (days[due] > 0.0).all()):
+            raise ValueError("means and lengths of a unit must be finite, and lengths positive")
+        n_eff = np.where(seen, 1.0 / (t.a / np.maximum(n, 1.0) + t.b), 0.0)
+        self._recover(due & (self.alarm >= 0), y, n, n_eff, start)
+        return self._accumulate(due & (self.alarm < 0), y, n, n_eff, days, start)
+
+    def _accumulate(self, due: Bools, y: Floats, n: Floats, n_eff: Floats, days: Floats, start: Starts) -> Floats:
+        t = self.table
+        evidence = np.full(due.shape, -np.inf)
+        k = np.flatnonzero(due[t.monitor])
+        if not len(k):
+            return evidence
+        of = t.monitor[k]
+        log_dt = np.log(days[of])[:, None, None]
+        before = self.log_r[k]
+        begins = before < log_dt
+        ratio = n_eff[k, None, None] * (t.slope[k] * y[k, None, None] + t.offset[k])
+        self.log_r[k] = now = np.logaddexp(log_dt, before) + ratio
+        self.onset[k] = np.where(begins, start[of, None, None], self.onset[k])
+        self.sum_y[k] = np.where(begins, 0.0, self.sum_y[k]) + (n[k] * y[k])[:, None, None]
+        self.sum_n[k] = np.where(begins, 0.0, self.sum_n[k]) + n[k, None, None]
+        self.units[k] = np.minimum(np.where(begins, 0, self.units[k].astype(np.int64)) + 1, MOST_UNITS)
+        firsts = np.flatnonzero(np.diff(of, prepend=-1))
+        evidence[of[firsts]] = np.logaddexp.reduceat(_log_sum_exp(t.log_weight[k] + now), firsts)
+        return evidence
+
+    def _recover(self, due: Bools, y: Floats, n: Floats, n_eff: Floats, start: Starts) -> None:
+        """E-process of "no effect" against "the effect that raised the alarm is still eps or more", from ALARM on.
+
+        The literal product sinks without end while the drift lasts, and a drift of months would take months to
+        forget, so its log is floored at -ln 1000: the price is that, in a drift that lasts for ever, a false
+        "resolved" comes once in 20 x 1000 units or later on average, instead of once in 20 such drifts."""
+        t = self.table
+        for j in np.flatnonzero(due):
+            k, sign = divmod(int(self.alarm[j]) // 5, 2)
+            step = n_eff[k] * (t.back_slope[k, sign] * y[k] + t.back_offset[k, sign])
+            self.recovery[j] = now = max(self.recovery[j] + step, RECOVERY_FLOOR)
+            if self.back_units[j] == 0:
+                self.back[j] = start[j]
+            self.back_y[j] += n[k] * y[k]
+            self.back_n[j] += n[k]
+            self.back_units[j] += 1
+            if now <= self.lowest[j]:
+                self.lowest[j] = now
+                self.back_y[j] = self.back_n[j] = self.back_units[j] = 0
+
+    def evidence(self, monitor: int) -> float:
+        """ln M of a monitor as it stands."""
+        of = self.table.monitor == monitor
+        return float(np.logaddexp.reduce(_log_sum_exp(self.table.log_weight[of] + self.log_r[of])))
+
+    def winner(self, monitor: int, witness: int | None = None) -> int:
+        """The cell (flat index) with most of a monitor's evidence, or of one of its witnesses'."""
+        k = np.flatnonzero(self.table.monitor == monitor) if witness is None else np.array([witness])
+        cells = (self.table.log_weight[k] + self.log_r[k]).reshape(-1)
+        return int(k[0]) * 10 + int(np.argmax(cells))
+
+    def raise_alarm(self, monitor: int, cell: int) -> Run:
+        """Freezes the monitor's evidence and starts the recovery process of the cell's witness and sign."""
+        self.alarm[monitor] = cell
+        self._start_recovery(monitor)
+        return self.run(cell)
+
+    def run(self, cell: int) -> Run:
+        """What a cell has seen since its onset: the last update at which its evidence was below one unit's."""
+        k, sign, d = cell // 10, cell // 5 % 2, cell % 5
+        at = (k, sign, d)
+        return Run(k, sign, int(self.onset[at]), int(self.units[at]), float(self.sum_n[at]), float(self.sum_y[at]))
+
+    def recovered(self, monitor: int) -> bool:
+        return bool(self.alarm[monitor] >= 0 and self.recovery[monitor] >= RECOVERED)
+
+    def resolve(self, monitor: int) -> Run:
+        """Ends the alarm: all evidence starts again from nothing. Returns the run since things went back."""
+        k, sign = divmod(int(self.alarm[monitor]) // 5, 2)
+        run = Run(
+            k,
+            sign,
+            int(self.back[monitor]),
+            int(self.back_units[monitor]),
+            float(self.back_n[monitor]),
+            float(self.back_y[monitor]),
+        )
+        self.alarm[monitor] = -1
+        of = self.table.monitor == monitor
+        self.log_r[of] = -np.inf
+        for field in (self.onset, self.sum_y, self.sum_n, self.units):
+            field[of] = 0
+        self._start_recovery(monitor)
+        return run
+
+    def _start_recovery(self, monitor: int) -> None:
+        for field in (self.recovery, self.lowest, self.back, self.back_y, self.back_n, self.back_units):
+            field[monitor] = 0
+
+    def to_state(self) -> dict[str, bytes]:
+        """Little-endian arrays by name; equal states give equal bytes."""
+        fields = (*CELL_FIELDS, *MONITOR_FIELDS)
+        return {name: getattr(self, name).astype(kind, copy=False).tobytes() for name, kind in fields}
+
+    @staticmethod
+    def from_state(table: WitnessTable, state: dict[str, bytes]) -> BlockDetector:
+        """Continues where `to_state` left off, bit for bit. Raises StateCorrupt on arrays of other sizes."""
+        detector = BlockDetector(table)
+        for name, kind in (*CELL_FIELDS, *MONITOR_FIELDS):
+            held: NDArray[Any] = getattr(detector, name)
+            data = state.get(name, b"")
+            if len(data) != held.size * np.dtype(kind).itemsize:
+                raise StateCorrupt(f"detector state: {name} has {len(data)} bytes for {held.size} numbers")
+            held[...] = np.frombuffer(data, kind).reshape(held.shape)
+        if (detector.alarm < -1).any() or (detector.alarm >= 10 * len(table.monitor)).any():
+            raise StateCorrupt("detector state: an alarm of a witness that does not exist")
+        return detector
+
+
+def _log_sum_exp(cells: Floats) -> Floats:
+    """ln sum exp over each witness's cells [K, 2, 5] -> [K]; -inf where all are."""
+    flat = cells.reshape(len(cells), 10)
+    top = np.maximum(flat.max(axis=1), -1e300)
+    with np.errstate(divide="ignore"):
+        return np.asarray(top + np.log(np.exp(flat - top[:, None]).sum(axis=1)))

@@ -1,0 +1,236 @@
+"""The frozen grid of a section: which of 256 codes every cell of a row falls into.
+
+The grid is a pure function of the reference rows, whatever their order, and so is its `id`. Every value that
+holds at least 1/64 of a numeric column has a bin to itself; the others share quantile bins, at most 248 in all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from functools import cached_property
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from driftline.stats.codes import (
+    CODES,
+    FINE,
+    MAX_CATEGORIES,
+    MISSING,
+    NON_FINITE,
+    STATUSES,
+    UNSEEN,
+    UNSEEN_COUNTERS,
+    WRONG_TYPE,
+    unseen_code,
+)
+from driftline.stats.lookup import BinLookup
+from driftline.stats.rows import Column, Rows
+
+__all__ = [
+    "CODES",
+    "FINE",
+    "MAX_CATEGORIES",
+    "MISSING",
+    "MOMENT_UNIT",
+    "NON_FINITE",
+    "PANE_LENGTHS_MS",
+    "STATUSES",
+    "UNSEEN",
+    "UNSEEN_COUNTERS",
+    "WRONG_TYPE",
+    "Grid",
+    "GridColumn",
+    "Kind",
+    "choose_pane_ms",
+    "learn_grid",
+]
+
+Floats = npt.NDArray[np.float64]
+Kind = Literal["numeric", "categorical", "rate"]
+
+PANE_LENGTHS_MS: Final = (10_000, 60_000, 600_000, 3_600_000, 86_400_000)
+MEDIAN_EVENTS: Final = 30
+"""The pane length is the shortest whose non-empty panes hold so many events in the median."""
+MOMENT_UNIT: Final = 65_536
+"""A distance of one `scale` from `center` in the moments' fixed point."""
+ATOM: Final = 64
+"""A value that at least one row in so many holds has its own bin, however many distinct values there are."""
+RATE_COLUMN: Final = "error"
+
+
+class _Table(dict[str | None, int]):
+    """Code of a text; no text is MISSING. Values outside the table are hashed and never remembered."""
+
+    def __missing__(self, value: str) -> int:
+        return unseen_code(value)
+
+
+class GridColumn(msgspec.Struct, frozen=True, dict=True):
+    """One column. `edges`: float64 LE, sorted, unique; the bin of x is the number of edges <= x. `categories`:
+    the code of a category is its place. `center` and `scale` (> 0) standardise what the moments sum up."""
+
+    name: str
+    kind: Kind
+    edges: bytes = b""
+    categories: list[str] = []
+    center: float = 0.0
+    scale: float = 1.0
+
+    @cached_property
+    def edge_values(self) -> Floats:
+        return np.frombuffer(self.edges, "<f8").astype(np.float64, copy=False)
+
+    @cached_property
+    def table(self) -> dict[str | None, int]:
+        table = _Table({value: code for code, value in enumerate(self.categories)})
+        table[None] = MISSING
+        return table
+
+    @property
+    def codes(self) -> int:
+        """How many value codes there are: 0 .. codes-1 (unseen counters not among them)."""
+        match self.kind:
+            case "numeric":
+                return len(self.edges) // 8 + 1
+            case "categorical":
+                return len(self.categories)
+            case "rate":
+                return 2
+
+
+class Grid(msgspec.Struct, frozen=True, dict=True):
+    """All columns of a section, sorted by name, and the length of its panes."""
+
+    columns: list[GridColumn]
+    pane_ms: int
+
+    @cached_property
+    def id(self) -> str:
+        """BLAKE2b of the content: equal grids have equal ids, in every process and on every machine."""
+        content = [self.pane_ms, [msgspec.structs.astuple(column) for column in self.columns]]
+        return hashlib.blake2b(msgspec.msgpack.encode(content), digest_size=16).hexdigest()
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        return {column.name: i for i, column in enumerate(self.columns)}
+
+    @cached_property
+    def measured(self) -> npt.NDArray[np.intp]:
+        """The columns with moments: all but the categorical ones."""
+        return np.array([i for i, c in enumerate(self.columns) if c.kind != "categorical"], np.intp)
+
+    @cached_property
+    def measured_names(self) -> list[str]:
+        return [self.columns[i].name for i in self.measured.tolist()]
+
+    @cached_property
+    def rates(self) -> list[int]:
+        """Which of the measured columns are rates."""
+        return [at for at, i in enumerate(self.measured.tolist()) if self.columns[i].kind == "rate"]
+
+    @cached_property
+    def lookup(self) -> BinLookup:
+        """Bins of the measured columns."""
+        return BinLookup([self.columns[i].edge_values for i in self.measured.tolist()])
+
+    @cached_property
+    def standards(self) -> tuple[Floats, Floats]:
+        """Of the measured columns, as column vectors: the center, and what takes a distance to fixed point."""
+        columns = [self.columns[i] for i in self.measured.tolist()]
+        center = np.array([column.center for column in columns]).reshape(-1, 1)
+        scale = np.array([column.scale for column in columns]).reshape(-1, 1)
+        return center, MOMENT_UNIT / scale
+
+    @cached_property
+    def offsets(self) -> npt.NDArray[np.int32]:
+        """Flat code of (column, 0), as a column vector."""
+        return (np.arange(len(self.columns), dtype=np.int32) * CODES)[:, None]
+
+    @cached_property
+    def allowed(self) -> npt.NDArray[np.bool_]:
+        """Which flat codes a cell can have."""
+        mask = np.zeros((len(self.columns), CODES), np.bool_)
+        for i, column in enumerate(self.columns):
+            mask[i, : column.codes] = True
+            mask[i, list(STATUSES)] = True
+            if column.kind == "categorical":
+                mask[i, UNSEEN : UNSEEN + UNSEEN_COUNTERS] = True
+        return mask.ravel()
+
+
+def choose_pane_ms(times: npt.NDArray[np.int64]) -> int:
+    """The shortest length whose non-empty panes have a median of 30 events or more, else the longest."""
+    for length in PANE_LENGTHS_MS:
+        _, counts = np.unique(times // length, return_counts=True)
+        if len(counts) and np.median(counts) >= MEDIAN_EVENTS:
+            return length
+    return PANE_LENGTHS_MS[-1]
+
+
+def learn_grid(rows: Rows, pane_ms: int) -> Grid:
+    """The grid of reference rows. A column that never holds a value has no place in it: that it appears later
+    is told as such. A column is numeric if at least half of its values are numbers."""
+    columns = [_learn_column(name, rows.columns[name]) for name in sorted(rows.columns)]
+    return Grid([column for column in columns if column is not None], pane_ms)
+
+
+def _learn_column(name: str, column: Column) -> GridColumn | None:
+    held = column.numbers[~np.isnan(column.numbers)] + 0.0  # -0.0 becomes 0.0: they are one value
+    texts = [text for text in column.texts or () if text is not None]
+    non_finite = wrong = 0
+    if column.status is not None:
+        non_finite = int((column.status == NON_FINITE).sum())
+        wrong = int((column.status == WRONG_TYPE).sum())
+    numbers = len(held) + non_finite
+    if not numbers + len(texts) + wrong:
+        return None
+    if len(texts) > numbers:
+        return GridColumn(name, "categorical", categories=_categories(texts))
+    if name == RATE_COLUMN and len(held) and bool(((held == 0) | (held == 1)).all()):
+        return GridColumn(name, "rate")
+    held.sort()
+    center, scale = _center_and_scale(held)
+    return GridColumn(name, "numeric", _edges(held).astype("<f8").tobytes(), [], center, scale)
+
+
+def _categories(texts: list[str]) -> list[str]:
+    counts: dict[str, int] = {}
+    for text in texts:
+        counts[text] = counts.get(text, 0) + 1
+    return sorted(counts, key=lambda text: (-counts[text], text))[:MAX_CATEGORIES]
+
+
+def _edges(values: Floats) -> Floats:
+    """At most 247 inner edges for sorted values. An edge at a value and one just above it give it its own bin:
+    to every value while they are few, else to the heavy ones; quantiles of the rest take what is left."""
+    if not len(values):
+        return np.empty(0)
+    most = FINE - 1
+    distinct, counts = np.unique(values, return_counts=True)
+    heavy = counts * ATOM >= len(values) if 2 * len(distinct) > most else np.ones(len(distinct), np.bool_)
+    atoms, light = distinct[heavy], distinct[~heavy]
+    room = most - 2 * len(atoms)
+    if len(light) > room:
+        rest = np.repeat(light, counts[~heavy])
+        light = rest[np.arange(1, room + 1) * len(rest) // (room + 1)]
+    with np.errstate(over="ignore"):
+        above = np.nextafter(atoms, np.inf)
+    edges: Floats = np.unique(np.concatenate([atoms, above, light]))
+    return edges[: np.searchsorted(edges, np.inf)]
+
+
+def _center_and_scale(values: Floats) -> tuple[float, float]:
+    """Mean and standard deviation, exactly rounded sums so that they hang on no order; never a scale of 0."""
+    largest = float(np.abs(values).max(initial=0.0))
+    if not largest:
+        return 0.0, 1.0
+    share = values / largest  # within [-1, 1]: no square overflows
+    mean = math.fsum(share) / len(share)
+    spread = math.sqrt(math.fsum(np.square(share - mean)) / len(share))
+    # A spread within rounding of 0 is a constant's: its own size is then the only scale there is.
+    scale = spread * largest if spread > 1e-12 else largest
+    return mean * largest, max(scale, 1e-290)

@@ -1,0 +1,86 @@
+"""The bins of many numbers at once: exactly `searchsorted(edges, x, side="right")`, at a fifth of its cost.
+
+A binary search mispredicts half of its branches, 40 ns a number. Instead x is mapped to one of 1,024 cells by a
+monotone formula, t = z / (1 + |z|) with z standardised on the edges; a table says how many edges lie below the
+cell, and two comparisons settle those inside it. Numbers in the rare cells with more edges are searched for.
+About 3 kB a column.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+CELLS: Final = 1_024
+MARGIN: Final = 1e-6
+"""Rounding moves a cell coordinate by 1e-12 at most; edges this close to a border count as in both cells."""
+FAR: Final = 1e9
+"""z is clipped here, far beyond what a cell resolves, so that t is never inf / inf."""
+STRIDE: Final = 256
+CROWDED: Final = 255
+
+
+class BinLookup:
+    """For columns with the given edges, each sorted, unique, at most 247."""
+
+    def __init__(self, edges: list[Floats]) -> None:
+        columns = len(edges)
+        self._edges = edges
+        self._center = np.zeros((columns, 1))
+        self._factor = np.ones((columns, 1))
+        table = np.zeros((columns, CELLS), np.uint8)
+        padded = np.full((columns, STRIDE), np.inf)
+        for i, own in enumerate(edges):
+            if len(own):
+                self._center[i] = own[len(own) // 2]
+                half_spread = own[3 * len(own) // 4] / 2 - own[len(own) // 4] / 2
+                self._factor[i] = 1 / max(float(half_spread), 1e-300)
+                table[i] = _edges_below(_place(own, self._center[i], self._factor[i]))
+                padded[i, : len(own)] = own
+        self._table = table.ravel()
+        self._padded = np.append(padded.ravel(), np.inf)
+        self._first_cell = np.arange(columns)[:, None] * CELLS
+        self._first_edge = np.arange(columns)[:, None] * STRIDE
+
+    def bins(self, values: Floats) -> npt.NDArray[np.uint8]:
+        """The bins, uint8, of finite values [column, row]."""
+        cell = _place(values, self._center, self._factor)
+        cell += self._first_cell
+        found: npt.NDArray[np.uint8] = self._table.take(cell.astype(np.intp))
+        crowded = found == CROWDED
+        edge = found + self._first_edge
+        found += values >= self._padded.take(edge)
+        edge += 1
+        found += values >= self._padded.take(edge)
+        if crowded.any():
+            for i in np.flatnonzero(crowded.any(axis=1)).tolist():
+                found[i, crowded[i]] = self._edges[i].searchsorted(values[i, crowded[i]], side="right")
+        return found
+
+
+def _place(values: Floats, center: Floats, factor: Floats) -> Floats:
+    """Where on the cells a value lies, 1 .. CELLS - 1: monotone but for rounding."""
+    with np.errstate(over="ignore"):
+        z = values - center
+        z *= factor
+    np.clip(z, -FAR, FAR, out=z)
+    size = np.abs(z)
+    size += 1
+    z /= size
+    z *= CELLS / 2 - 1
+    z += CELLS / 2
+    return z
+
+
+def _edges_below(places: Floats) -> npt.NDArray[np.uint8]:
+    """For every cell the number of edges surely below it, CROWDED where more than two may lie inside."""
+    cells = np.arange(CELLS)
+    latest = np.maximum.accumulate(np.floor(places + MARGIN))
+    earliest = np.minimum.accumulate(np.floor(places - MARGIN)[::-1])[::-1]
+    below = latest.searchsorted(cells, side="left")
+    reached = earliest.searchsorted(cells, side="right")
+    return np.where(reached - below <= 2, below, CROWDED).astype(np.uint8)

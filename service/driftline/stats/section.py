@@ -1,0 +1,157 @@
+"""What a reference is: the frozen content that every monitor of one stream compares the present with."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline.stats.cbe import WitnessTable
+from driftline.stats.grid import Grid, Kind
+from driftline.stats.witness import (
+    DOWN,
+    MISSING_BIN,
+    SIGNS,
+    UP,
+    WIDTH,
+    Witness,
+    bernoulli_evidence,
+    bernoulli_recovery,
+    tilt_evidence,
+    tilt_recovery,
+    witness_values,
+)
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Stream = Literal["predictions", "pairs"]
+
+
+class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
+    """One column. `counts` int64 LE over its 256 codes, `coarse` uint8: the coarse bin of each code, `bins` the
+    number of value bins. Numeric: `scores`, the winsorised representatives of the bins in `sd` around `mean`,
+    and `quantiles` at .05 .25 .5 .75 .95. `rows` and `units` (coalesced panes) make the reference; `most_rows`
+    is how many rows a unit takes at most, however few of them hold a value. `why_not` says why the column never
+    pages; it is empty where it does."""
+
+    name: str
+    kind: Kind
+    counts: bytes
+    coarse: bytes
+    bins: int
+    rows: int
+    units: int
+    most_rows: int
+    witnesses: list[Witness]
+    scores: list[float] = []
+    mean: float = 0.0
+    sd: float = 1.0
+    quantiles: list[float] = []
+    why_not: str = ""
+
+    @property
+    def monitor(self) -> str:
+        return f"{self.name}:rate" if self.kind == "rate" else f"{self.name}:distribution"
+
+    @cached_property
+    def coarse_map(self) -> NDArray[np.intp]:
+        return np.frombuffer(self.coarse, np.uint8).astype(np.intp)
+
+    @cached_property
+    def fine_counts(self) -> Counts:
+        return np.frombuffer(self.counts, "<i8").astype(np.int64)
+
+    @cached_property
+    def coarse_counts(self) -> Counts:
+        return np.bincount(self.coarse_map, self.fine_counts, WIDTH).astype(np.int64)
+
+    @cached_property
+    def shares(self) -> Floats:
+        """Reference shares of the coarse bins among values: float64 [WIDTH], 0 for the missing."""
+        counts = self.coarse_counts.astype(np.float64)
+        counts[MISSING_BIN] = 0.0
+        return np.asarray(counts / max(float(counts.sum()), 1.0))
+
+    def values(self, witness: Witness) -> Floats:
+        return witness_values(witness.form, witness.bin, np.asarray(self.scores))
+
+
+class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
+    """The reference of one stream: `n` rows in `panes` non-empty panes, events from `start` to `end` (ms)."""
+
+    stream: Stream
+    grid: Grid
+    n: int
+    panes: int
+    start: int
+    end: int
+    columns: list[ColumnReference]
+    label_delay_p99_ms: int | None = None
+
+    @property
+    def monitored(self) -> list[ColumnReference]:
+        return [column for column in self.columns if column.witnesses]
+
+    @property
+    def pageable(self) -> bool:
+        return any(not column.why_not for column in self.monitored)
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing here ever pages; empty where something does."""
+        if self.pageable:
+            return ""
+        return next((c.why_not for c in self.columns if c.why_not), "no column that could be monitored")
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """16 bytes of BLAKE2b over the content: state of detectors belongs to one content."""
+        return hashlib.blake2b(msgspec.msgpack.encode(self), digest_size=16).digest()
+
+    @cached_property
+    def table(self) -> WitnessTable:
+        """The witnesses of `monitored`, in that order."""
+        return _witness_table(self.monitored)
+
+
+def _witness_table(columns: list[ColumnReference]) -> WitnessTable:
+    k = sum(len(column.witnesses) for column in columns)
+    monitor = np.repeat(np.arange(len(columns)), [len(column.witnesses) for column in columns])
+    slope, offset = np.zeros((k, 2, 5)), np.zeros((k, 2, 5))
+    weight = np.zeros((k, 2, 5))
+    back_slope, back_offset = np.zeros((k, 2)), np.zeros((k, 2))
+    pairs = [(column, witness) for column in columns for witness in column.witnesses]
+    for row, (column, witness) in enumerate(pairs):
+        f = column.values(witness)
+        directions = [s for s, wanted in ((UP, witness.up), (DOWN, witness.down)) if wanted]
+        for s in directions:
+            if witness.share:
+                cell = bernoulli_evidence(witness.mu, witness.eps, SIGNS[s])
+                back_slope[row, s], back_offset[row, s] = bernoulli_recovery(witness.mu, witness.eps, SIGNS[s])
+            else:
+                cell = tilt_evidence(f, column.shares, witness.mu, witness.eps, SIGNS[s])
+                back_slope[row, s], back_offset[row, s] = tilt_recovery(
+                    f, column.shares, witness.mu, witness.eps, SIGNS[s]
+                )
+            if cell is not None:
+                slope[row, s], offset[row, s] = cell
+                weight[row, s] = witness.weight
+    sums = np.zeros(len(columns))
+    np.add.at(sums, monitor, weight.sum(axis=(1, 2)))
+    weight /= np.where(sums > 0.0, sums, 1.0)[monitor, None, None]
+    with np.errstate(divide="ignore"):
+        log_weight = np.log(weight)
+    return WitnessTable(
+        monitor=monitor,
+        a=np.array([witness.a for _, witness in pairs]),
+        b=np.array([witness.b for _, witness in pairs]),
+        slope=slope,
+        offset=offset,
+        log_weight=log_weight,
+        back_slope=back_slope,
+        back_offset=back_offset,
+    )

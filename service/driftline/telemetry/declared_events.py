@@ -1,0 +1,54 @@
+"""Every log event there is. Nothing else can be logged (`logs.py`), and docs/metrics.md is made from this list."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A log event: its stable name, its level, and what it means."""
+
+    name: str
+    level: int
+    meaning: str
+
+
+EVENTS: Final = (
+    Event("service.starting", INFO, "The process begins, with its version and configuration fingerprint."),
+    Event("service.started", INFO, "All stages run."),
+    Event("service.stopping", INFO, "A stop was asked for; the work in hand is being finished."),
+    Event("service.stopped", INFO, "Everything was written and closed."),
+    Event("service.failed", ERROR, "The process ends because of this error; the operator has to act."),
+    Event("http.listening", INFO, "Metrics and health are served at this address."),
+    Event("http.failed", ERROR, "The metrics server ended unasked."),
+    Event("embedded.started", INFO, "A broker and a store of our own run, in memory."),
+    Event("embedded.stopped", INFO, "They are stopped; what they held is gone."),
+    Event("topic.created", INFO, "A topic was created."),
+    Event("topic.found", DEBUG, "A topic exists already and is taken as it is."),
+    Event("partition.owned", INFO, "A partition was taken over; it is read on from `start`."),
+    Event("partition.released", INFO, "A partition was given up, or lost, for `reason`."),
+    Event("partition.paused", WARNING, "A partition is not read for now, for `reason`."),
+    Event("partition.resumed", INFO, "A paused partition is read again."),
+    Event("partition.stalled", WARNING, "A partition has records but none are fetched; the consumer is restarted."),
+    Event("call.retrying", WARNING, "A call to the broker or the store failed for now and is repeated."),
+    Event("call.recovered", INFO, "A call that was being repeated has succeeded."),
+    Event("config.changed", WARNING, "State was written under other settings; it goes on under ours from here."),
+    Event("state.lost", ERROR, "The store has forgotten or rolled back our state; it is rebuilt from the log."),
+    Event("state.quarantined", ERROR, "A state field cannot be read; it is set aside and its part starts cold."),
+    Event("log.gap", ERROR, "Records that must be read are gone."),
+    Event("ledger.gap", ERROR, "A range is missing from the `blocks` topic."),
+    Event("fold.failed", ERROR, "Our own code failed on a record; it is dead-lettered or its partition pauses."),
+    Event("deadletter.rate", WARNING, "Too many refusals; the partition pauses."),
+    Event("schema.newer", WARNING, "Events of a newer major version than this code knows are refused."),
+    Event("profile.learned", INFO, "A model's reference is complete and published."),
+    Event("profile.loaded", DEBUG, "A reference was read from the `profiles` topic."),
+    Event("model.refused", WARNING, "A new model was not taken on for want of room."),
+    Event("model.reset", INFO, "A model's reference and verdicts were discarded by hand."),
+    Event("signal.published", INFO, "A verdict changed."),
+    Event("library", INFO, "What a library we use has logged, at its own level."),
+)
