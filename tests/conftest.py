@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.servers import Servers
 
 from driftline.runtime.embedded import EmbeddedServers
+from support.servers import Servers
 
 
 @pytest.fixture(scope="session")
@@ -19,5 +19,5 @@ def _all_servers() -> Iterator[Servers]:
 
 @pytest.fixture
 def servers(_all_servers: Servers) -> EmbeddedServers:
-    """The embedded broker and store, running. Share them: name topics and prefixes with `support.servers.unique`."""
+    """The embedded broker and store, running. Shared: take names from `support.servers.unique`."""
     return _all_servers.get()

@@ -58,7 +58,7 @@ class ProfileRegistry:
         now = self._clock.monotonic()
         if not force and self._read_at is not None and now - self._read_at < self._every_s:
             return
-        bounds = (await self._reader.bounds(self._topic))[0]
+        bounds = (await self._reader.bounds_of(self._topic, [0]))[0]
         start = max(self._next, bounds.begin)
         if start < bounds.end:
             for record in await self._reader.read(self._topic, 0, start, bounds.end):

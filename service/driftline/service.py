@@ -5,36 +5,41 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from driftline.clock import SystemClock
 from driftline.config.model import Config
-from driftline.connect import decoder, detection_settings, kafka_settings, redis_store
 from driftline.errors import Misconfigured
-from driftline.ingest.stage import IngestSettings, IngestStage
-from driftline.judge.stage import JudgeSettings, JudgeStage
+from driftline.ingest.stage import IngestStage
+from driftline.judge.stage import JudgeStage
 from driftline.registry import ProfileRegistry
 from driftline.runtime.kafka_consumer import KafkaConsumer
 from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_writer import KafkaWriter
 from driftline.runtime.log import LogReader
-from driftline.runtime.loop import Loop, LoopSettings
+from driftline.runtime.loop import Loop
 from driftline.runtime.stage import Stage
 from driftline.telemetry import HealthServer, Metrics, Progress, Readiness, log
 from driftline.telemetry.loop_metrics import LoopMetrics
+from driftline.wiring import (
+    StageName,
+    decoder,
+    ingest_settings,
+    judge_settings,
+    kafka_settings,
+    loop_settings,
+    redis_store,
+)
 
-StageName = Literal["ingest", "judge"]
 STAGES: tuple[StageName, ...] = ("ingest", "judge")
 GRACE_S = 10.0
-EMBEDDED_END_SLACK = 100_000
-"""By how many records the embedded broker's high watermark may lag behind its log."""
 
 
 class Service:
     """Runs stages until stopped. A second signal, or `GRACE_S` after the first, ends the process where it
     stands: nothing is lost by that, the next owner goes on from the store."""
 
-    def __init__(self, config: Config, stages: Sequence[StageName], *, embedded: bool = False) -> None:
+    def __init__(self, config: Config, stages: Sequence[StageName]) -> None:
         self._config = config
         self._stages = stages
         self._clock = SystemClock()
@@ -46,7 +51,6 @@ class Service:
         self._metrics = Metrics()
         self._progress = Progress(config.runtime.watchdog_s, self._clock)
         self._readiness = Readiness()
-        self._end_slack = EMBEDDED_END_SLACK if embedded else 0
 
     async def run(self) -> None:
         """Raises Misconfigured where it cannot start, and whatever stops a loop for the operator to see."""
@@ -120,7 +124,7 @@ class Service:
             stage = JudgeStage(judge_settings(self._config), self._reader, self._registry)
         consumer = KafkaConsumer(self._kafka, stage.topic, f"{self._config.kafka.group}.{name}")
         observer = ReadinessObserver(name, self._metrics, self._progress, self._clock, self._readiness)
-        settings = loop_settings(self._config, name, f"{blocks} partitions of {topics.blocks}", self._end_slack)
+        settings = loop_settings(self._config, name, structure=f"{blocks} partitions of {topics.blocks}")
         return Loop(stage, consumer, self._writer, self._store, self._clock, settings, observer)
 
 
@@ -145,59 +149,6 @@ class ReadinessObserver(LoopMetrics):
     def published(self, stage: str, partition: int, records: int, dead_letters: int) -> None:
         super().published(stage, partition, records, dead_letters)
         self._readiness.met("log")
-
-
-def ingest_settings(config: Config, sources: int, blocks: int, deadletters: int) -> IngestSettings:
-    topics = config.topics
-    return IngestSettings(
-        sources=sources,
-        blocks_partitions=blocks,
-        events_topic=topics.events[0],
-        blocks_topic=topics.blocks,
-        deadletter_topic=topics.deadletter,
-        deadletter_partitions=deadletters,
-        signals_topic=topics.signals,
-        lateness_ms=round(1000 * config.ingest.lateness_s),
-        future_ms=round(1000 * config.ingest.future_s),
-        max_write_bytes=config.ingest.max_bundle_bytes,
-        join=config.join.enabled,
-        join_days=config.join.days,
-    )
-
-
-def judge_settings(config: Config) -> JudgeSettings:
-    topics = config.topics
-    return JudgeSettings(
-        blocks_topic=topics.blocks,
-        signals_topic=topics.signals,
-        profiles_topic=topics.profiles,
-        deadletter_topic=topics.deadletter,
-        reference_events=config.judge.reference_events,
-        reference_pairs=config.judge.reference_pairs,
-        max_models_per_partition=config.judge.max_models_per_partition,
-        max_write_bytes=config.ingest.max_bundle_bytes,
-        on_gap=config.judge.on_gap,
-        detection=detection_settings(config),
-    )
-
-
-def loop_settings(config: Config, stage: StageName, structure: str, end_slack: int) -> LoopSettings:
-    ingest = config.ingest
-    return LoopSettings(
-        max_batch=ingest.max_batch,
-        poll_s=ingest.poll_ms / 1000,
-        idle_after_s=ingest.idle_after_s,
-        revoke_deadline_s=config.runtime.revoke_deadline_s,
-        watchdog_s=config.runtime.watchdog_s,
-        on_log_gap=config.runtime.on_log_gap,
-        # A bundle that cannot be folded is a defect of ours, and leaving it out a gap: judge always pauses.
-        on_fold_error=ingest.on_fold_error if stage == "ingest" else "pause",
-        dead_letters_per_s=ingest.limits.dead_letters_per_s,
-        dead_letter_burst=ingest.limits.dead_letter_burst,
-        end_slack=end_slack,
-        structure=structure,
-        fingerprint=config.fingerprint(stage),
-    )
 
 
 async def check_topics(reader: LogReader, config: Config) -> None:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import SecretStr
 
 from driftline.config import Config
+from driftline.contracts.decode import Decoder
 from driftline.contracts.limits import Limits
+from driftline.ingest.stage import IngestSettings
+from driftline.judge.stage import JudgeSettings
 from driftline.runtime.kafka import KafkaSettings
 from driftline.runtime.kafka_topics import TopicSpec
 from driftline.runtime.loop import LoopSettings
 from driftline.runtime.redis_client import RedisSettings
+from driftline.runtime.redis_store import RedisStore
+from driftline.stats.settings import DetectionSettings
+
+StageName = Literal["ingest", "judge"]
 
 _HOUR_MS: Final = 3_600_000
+_END_SLACK: Final = 100_000
+"""By how many records the end that a broker reports may lag behind its log, where `kafka.end_lags` says so."""
 
 
 def _text(path: Path | None) -> str | None:
@@ -33,9 +42,11 @@ def kafka_settings(config: Config) -> KafkaSettings:
         sasl_mechanism=kafka.sasl_mechanism or "PLAIN",
         sasl_username=kafka.sasl_username,
         sasl_password=_open(kafka.sasl_password),
-        tls_ca_file=_text(kafka.tls_ca_file),
-        tls_cert_file=_text(kafka.tls_cert_file),
-        tls_key_file=_text(kafka.tls_key_file),
+        ssl_cafile=_text(kafka.ssl_cafile),
+        ssl_certfile=_text(kafka.ssl_certfile),
+        ssl_keyfile=_text(kafka.ssl_keyfile),
+        ssl_key_password=_open(kafka.ssl_key_password),
+        ssl_check_hostname=kafka.ssl_check_hostname,
         client_id=kafka.client_id,
         idempotent=kafka.idempotent,
         end_lags=kafka.end_lags,
@@ -76,11 +87,66 @@ def topic_specs(config: Config) -> list[TopicSpec]:
     ]
 
 
-def limits(config: Config) -> Limits:
-    return Limits(max_bytes=config.ingest.limits.max_bytes, max_features=config.ingest.limits.max_features)
+def redis_store(config: Config) -> RedisStore:
+    return RedisStore(
+        redis_settings(config), prefix=config.redis.prefix, allow_eviction=config.redis.allow_eviction
+    )
 
 
-def loop_settings(config: Config, *, structure: str, fingerprint: str) -> LoopSettings:
+def decoder(config: Config) -> Decoder:
+    ingest = config.ingest
+    limits = Limits(max_bytes=ingest.limits.max_bytes, max_features=ingest.limits.max_features)
+    return Decoder(limits, ingest.mapping.compiled() if ingest.mapping else None)
+
+
+def detection_settings(config: Config) -> DetectionSettings:
+    detection = config.detection
+    return DetectionSettings(
+        arl0_days=detection.arl0_days,
+        min_effect_sd=detection.min_effect_sd,
+        min_rate_effect=detection.min_rate_effect,
+        coalesce=detection.coalesce,
+        features_pager=detection.pager.features,
+        errors_pager=detection.pager.errors,
+    )
+
+
+def ingest_settings(config: Config, sources: int, blocks: int, deadletters: int) -> IngestSettings:
+    topics = config.topics
+    return IngestSettings(
+        sources=sources,
+        blocks_partitions=blocks,
+        events_topic=topics.events[0],
+        blocks_topic=topics.blocks,
+        deadletter_topic=topics.deadletter,
+        deadletter_partitions=deadletters,
+        signals_topic=topics.signals,
+        lateness_ms=round(1000 * config.ingest.lateness_s),
+        future_ms=round(1000 * config.ingest.future_s),
+        max_write_bytes=config.ingest.max_bundle_bytes,
+        join=config.join.enabled,
+        join_days=config.join.days,
+    )
+
+
+def judge_settings(config: Config) -> JudgeSettings:
+    topics = config.topics
+    return JudgeSettings(
+        blocks_topic=topics.blocks,
+        signals_topic=topics.signals,
+        profiles_topic=topics.profiles,
+        deadletter_topic=topics.deadletter,
+        reference_events=config.judge.reference_events,
+        reference_pairs=config.judge.reference_pairs,
+        max_models_per_partition=config.judge.max_models_per_partition,
+        max_write_bytes=config.ingest.max_bundle_bytes,
+        on_gap=config.judge.on_gap,
+        detection=detection_settings(config),
+    )
+
+
+def loop_settings(config: Config, stage: StageName, *, structure: str) -> LoopSettings:
+    """`structure`: what the stage's stored state is bound to for good."""
     ingest, runtime = config.ingest, config.runtime
     return LoopSettings(
         max_batch=ingest.max_batch,
@@ -89,9 +155,11 @@ def loop_settings(config: Config, *, structure: str, fingerprint: str) -> LoopSe
         revoke_deadline_s=runtime.revoke_deadline_s,
         watchdog_s=runtime.watchdog_s,
         on_log_gap=runtime.on_log_gap,
-        on_fold_error=ingest.on_fold_error,
+        # A bundle that cannot be folded is a defect of ours, and leaving it out a gap: judge always pauses.
+        on_fold_error=ingest.on_fold_error if stage == "ingest" else "pause",
         dead_letters_per_s=ingest.limits.dead_letters_per_s,
         dead_letter_burst=ingest.limits.dead_letter_burst,
+        end_slack=_END_SLACK if config.kafka.end_lags else 0,
         structure=structure,
-        fingerprint=fingerprint,
+        fingerprint=config.fingerprint(stage),
     )

@@ -29,7 +29,7 @@ def with_secrets() -> Config:
 
 
 def test_there_are_secrets_to_guard() -> None:
-    assert {".".join(p) for p in SECRETS} == {"kafka.sasl_password", "redis.password"}
+    assert {".".join(p) for p in SECRETS} == {"kafka.sasl_password", "kafka.ssl_key_password", "redis.password"}
 
 
 def test_row_45_secrets_are_never_printed() -> None:

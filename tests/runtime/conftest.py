@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from runtime.logs import KafkaBench, LogBench, MemoryLogBench
-from runtime.stores import Bench, MemoryBench, RedisBench
 
 from driftline.runtime.embedded import EmbeddedServers
+from runtime.logs import KafkaBench, LogBench, MemoryLogBench
+from runtime.stores import Bench, MemoryBench, RedisBench
 
 _KINDS = ["memory", pytest.param("real", marks=pytest.mark.connected)]
 

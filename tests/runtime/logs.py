@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
-
-from support.servers import unique
 
 from driftline.clock import ManualClock
 from driftline.runtime.embedded import EmbeddedServers
@@ -16,6 +15,7 @@ from driftline.runtime.kafka_writer import KafkaWriter
 from driftline.runtime.log import GroupConsumer, LogReader, LogWriter
 from driftline.runtime.memory_group import MemoryConsumer, MemoryGroup
 from driftline.runtime.memory_log import MemoryLog, MemoryReader, MemoryWriter
+from support.servers import unique
 
 
 class LogBench(Protocol):
@@ -52,7 +52,9 @@ class MemoryLogBench:
 
 class KafkaBench:
     def __init__(self, servers: EmbeddedServers) -> None:
-        self.settings = KafkaSettings.embedded(servers.kafka_bootstrap)
+        self.settings = replace(
+            KafkaSettings.embedded(servers.kafka_bootstrap), session_timeout_ms=2_000, rebalance_timeout_ms=2_000
+        )
         self.writer: LogWriter = KafkaWriter(self.settings)
         self.reader: LogReader = KafkaReader(self.settings)
         self._consumers: list[KafkaConsumer] = []

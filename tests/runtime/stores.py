@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 import redis
-from support.servers import unique
 
 from driftline.runtime.embedded import EmbeddedServers
 from driftline.runtime.memory_store import MemoryServer, MemoryStore
 from driftline.runtime.redis_client import RedisSettings
 from driftline.runtime.redis_store import RedisStore
 from driftline.runtime.store import Slot, Store
+from support.servers import unique
 
 
 class Quarantining(Store, Protocol):

@@ -7,11 +7,11 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime.stores import MemoryBench, RedisBench
 
 from driftline.runtime.embedded import EmbeddedServers
 from driftline.runtime.memory_store import MemoryStore
 from driftline.runtime.store import Half, JoinMode, Met
+from runtime.stores import MemoryBench, RedisBench
 
 
 @pytest.mark.connected

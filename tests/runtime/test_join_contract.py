@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from runtime.stores import Bench
 
 from driftline.runtime.store import Half, JoinMode, JoinTotals, Meeting, Met
+from runtime.stores import Bench
 
 FRESH, SILENT, EMITTED = JoinMode.FRESH, JoinMode.SILENT, JoinMode.EMITTED
 NEW, SETTLED, DUPLICATE = Meeting(Met.NEW), Meeting(Met.SETTLED), Meeting(Met.DUPLICATE)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from runtime.stores import Bench
 
 from driftline.runtime.store import Slot, Snapshot, Verdict, Write
+from runtime.stores import Bench
 
 SLOT = Slot("ingest", 3)
 FIRST = Write("a", "batch-1", None, 10, {"x": b"1", "y": b"\x00\xff"}, outbox=b"out")
@@ -73,7 +73,10 @@ async def test_a_slot_without_an_offset_is_not_at_zero(bench: Bench) -> None:
 
 
 async def test_a_repeated_batch_is_applied_once(bench: Bench) -> None:
-    """C27. Mutation: drop the comparison of batches in `commit` (store.lua, memory_store.py): the verdict is MOVED."""
+    """C27.
+
+    Mutation: drop the comparison of batches in `commit` (store.lua, memory_store.py): the repetition is told MOVED.
+    """
     store = bench.client()
     await store.acquire(SLOT, "a")
     assert await store.commit(SLOT, FIRST) is Verdict.APPLIED
@@ -86,7 +89,7 @@ async def test_a_repeated_batch_is_applied_once(bench: Bench) -> None:
 async def test_a_zombie_that_repeats_learns_only_what_is_true(bench: Bench) -> None:
     """A5, C27: the new owner read what the zombie's batch wrote; after its own first write the zombie is fenced.
 
-    Mutation: compare owners before batches in `commit`: the first repetition is told FENCED although it was applied.
+    Mutation: compare owners before batches in `commit`: the repetition is told FENCED though it was applied.
     """
     zombie, owner = bench.client(), bench.client()
     await zombie.acquire(SLOT, "a")

@@ -278,6 +278,7 @@ def test_faults_c28_block_bytes_that_cannot_be_are_refused_whole() -> None:
     refused(block, layout=3)
     refused(block, extra={"a": block.n + 1})
     refused(block, extra={"a": -1})
+    refused(block, extra={OTHERS: 2**63})
     refused(block, extra={f"a{i}": 1 for i in range(MAX_EXTRA + 2)})
     missing = {f * CODES + MISSING: 60 for f in range(F)}
     add_block(PaneCounts.empty(F), msgspec.structs.replace(block, n=60, **sparse(missing)), GRID)

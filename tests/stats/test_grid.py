@@ -211,3 +211,34 @@ def test_quiet_hours_do_not_lengthen_the_pane() -> None:
     bursts = np.concatenate([day * 86_400_000 + np.arange(0, 60_000, 100) for day in range(10)])
     assert choose_pane_ms(bursts.astype(np.int64)) == 10_000
     assert choose_pane_ms(np.empty(0, np.int64)) == 86_400_000
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"edges": b"1234567"},
+        {"edges": np.arange(248.0).tobytes()},
+        {"edges": np.array([2.0, 1.0]).tobytes()},
+        {"edges": np.array([1.0, 1.0]).tobytes()},
+        {"edges": np.array([np.nan]).tobytes()},
+        {"edges": np.array([np.inf]).tobytes()},
+        {"categories": ["a", "a"]},
+        {"categories": [f"{i}" for i in range(MAX_CATEGORIES + 1)]},
+        {"scale": 0.0},
+        {"scale": -1.0},
+        {"scale": 1e-300},
+        {"center": 1e999},
+    ],
+)
+def test_a_column_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+    column = {"name": "x", "kind": "numeric", "edges": b"", "categories": [], "center": 0.0, "scale": 1.0}
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(column), type=GridColumn).name == "x"
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.msgpack.decode(msgspec.msgpack.encode(column | wrong), type=GridColumn)
+
+
+def test_a_grid_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="grid"):
+        Grid([GridColumn("x", "rate"), GridColumn("x", "rate")], 10_000)
+    with pytest.raises(ValueError, match="grid"):
+        Grid([], 0)

@@ -25,7 +25,7 @@ edges = hnp.arrays(np.float64, st.integers(0, 247), elements=st.one_of(finite, n
 def around(own: Floats) -> Floats:
     """The edges and their neighbours on both sides."""
     with np.errstate(over="ignore"):
-        beside = np.concatenate([own, np.nextafter(own, -np.inf), np.nextafter(own, np.inf)])
+        beside: Floats = np.concatenate([own, np.nextafter(own, -np.inf), np.nextafter(own, np.inf)])
     return beside[np.isfinite(beside)]
 
 

@@ -31,11 +31,13 @@ class Kafka(Section):
     )
     sasl_username: str | None = setting(None, "Name to log in with.")
     sasl_password: SecretStr | None = setting(None, "Password to log in with.")
-    tls_ca_file: Path | None = setting(
+    ssl_cafile: Path | None = setting(
         None, "Certificates to trust (PEM). Without it, those of the system are trusted."
     )
-    tls_cert_file: Path | None = setting(None, "Our own certificate (PEM), where the broker asks for one.")
-    tls_key_file: Path | None = setting(None, "Key of our own certificate (PEM).")
+    ssl_certfile: Path | None = setting(None, "Our own certificate (PEM), where the broker asks for one.")
+    ssl_keyfile: Path | None = setting(None, "Key of our own certificate (PEM).")
+    ssl_key_password: SecretStr | None = setting(None, "Password of that key, where it has one.")
+    ssl_check_hostname: bool = setting(True, "Whether a broker's certificate must name the host we called.")
     client_id: str = setting("driftline", "What we call ourselves to the brokers.", min_length=1, max_length=200)
     group: str = setting(
         "driftline",
@@ -60,7 +62,7 @@ class Kafka(Section):
         False, "The broker may say that a log ends sooner than it does. True for the embedded one only."
     )
 
-    _files = field_validator("tls_ca_file", "tls_cert_file", "tls_key_file")(_readable)
+    _files = field_validator("ssl_cafile", "ssl_certfile", "ssl_keyfile")(_readable)
 
     @field_validator("bootstrap")
     @classmethod
@@ -82,9 +84,9 @@ class Kafka(Section):
             )
         if not sasl and self.sasl_mechanism is not None:
             raise ValueError("sasl_mechanism is set: set security_protocol to SASL_SSL (or SASL_PLAINTEXT) too")
-        if self.tls_key_file is not None and self.tls_cert_file is None:
-            raise ValueError("tls_key_file is set: set tls_cert_file too")
-        tls = [n for n in ("tls_ca_file", "tls_cert_file", "tls_key_file") if getattr(self, n) is not None]
+        if self.ssl_keyfile is not None and self.ssl_certfile is None:
+            raise ValueError("ssl_keyfile is set: set ssl_certfile too")
+        tls = [n for n in ("ssl_cafile", "ssl_certfile", "ssl_keyfile") if getattr(self, n) is not None]
         if tls and not self.security_protocol.endswith("SSL"):
             raise ValueError(f"{tls[0]} is set, but {self.security_protocol} is not TLS: use SSL or SASL_SSL")
         return self

@@ -38,6 +38,7 @@ class Reason(enum.StrEnum):
     TIME_UNIT = "time_unit"
     TIME_RANGE = "time_range"
     FUTURE = "future"
+    FOLD_ERROR = "fold_error"
 
 
 REMEDIES: Final[dict[Reason, str]] = {
@@ -68,6 +69,7 @@ REMEDIES: Final[dict[Reason, str]] = {
     Reason.TIME_UNIT: "`time` is a number that looks like seconds. Send milliseconds since the epoch.",
     Reason.TIME_RANGE: "`time` is before 1970 or after the year 9999.",
     Reason.FUTURE: "`time` is ahead of the broker's clock by more than is allowed. Set the producer's clock.",
+    Reason.FOLD_ERROR: "Driftline itself failed on this record. Nothing for the producer to do: report it.",
 }
 
 

@@ -40,7 +40,10 @@ def moment_of_text(text: str) -> datetime:
     """The moment of an RFC 3339 date-time. A leap second is the second after :59."""
     leap = _LEAP.fullmatch(text)
     if leap is not None:
-        return moment_of_text(f"{leap[1]}59{leap[2]}") + timedelta(seconds=1)
+        before = moment_of_text(f"{leap[1]}59{leap[2]}")
+        if before.year == datetime.max.year:
+            raise poison(Reason.TIME_RANGE, "time is after the year 9999")
+        return before + timedelta(seconds=1)
     try:
         return msgspec.convert(text, _ZONED)
     except msgspec.ValidationError:

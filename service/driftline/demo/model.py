@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from driftline.demo.flights import CATEGORIES, NUMBERS, Floats, Flights
+from driftline.demo.flights import CATEGORIES, NUMBERS, Flights, Floats
 
 MODEL: Final = "flight-delay"
 VERSION: Final = "january"

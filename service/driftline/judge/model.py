@@ -243,7 +243,7 @@ class ModelState:
                 {
                     stream: {pane: counts.to_bytes() for pane, counts in panes.items()}
                     for stream, panes in self.panes.items()
-                    if panes and (section := self.section(stream)) is not None
+                    if panes and self.section(stream) is not None
                 },
                 self.closed,
                 {stream: self.raw_rows(stream) for stream in STREAMS},

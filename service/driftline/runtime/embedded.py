@@ -106,12 +106,12 @@ class EmbeddedServers:
     """Both servers, for `with` and `async with`: `kafka_bootstrap` and `redis_url` say where they are."""
 
     def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="driftline-embedded-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="driftline-embedded-"))
         try:
-            self.kafka = embedded_broker(self._directory)
-            self.redis = embedded_store(self._directory)
+            self.kafka = embedded_broker(self.directory)
+            self.redis = embedded_store(self.directory)
         except Misconfigured:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            shutil.rmtree(self.directory, ignore_errors=True)
             raise
 
     @property
@@ -129,7 +129,7 @@ class EmbeddedServers:
     def stop(self) -> None:
         self.kafka.stop()
         self.redis.stop()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self) -> EmbeddedServers:
         self.start()

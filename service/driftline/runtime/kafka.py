@@ -22,7 +22,8 @@ class KafkaSettings:
 
     `idempotent` makes the broker drop the duplicates of a producer's own retries; the embedded broker has it
     not. `rebalance_timeout_ms` bounds how long a rebalance waits for a busy member, so it must exceed the time a
-    loop may take to let go; the embedded broker makes every join take half of it. `max_message_bytes` bounds key
+    loop may take to let go; a batch may block the event loop no longer than `session_timeout_ms`. On the embedded
+    broker a join takes half the session timeout, and twice that where the last member has died. `max_message_bytes` bounds key
     and value of a record that we publish; brokers allow a little more than the default.
     `end_lags` is for the embedded broker, which names the beginning of the last batch as the end of a log.
     """
@@ -88,7 +89,7 @@ class KafkaSettings:
             client_id=client_id,
             idempotent=False,
             end_lags=True,
-            session_timeout_ms=6_000,
+            session_timeout_ms=4_000,
             rebalance_timeout_ms=3_000,
         )
 

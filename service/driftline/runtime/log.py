@@ -70,6 +70,10 @@ class LogReader(Protocol):
 
     async def bounds(self, topic: str) -> dict[int, Bounds]: ...
 
+    async def bounds_of(self, topic: str, partitions: Collection[int]) -> dict[int, Bounds]:
+        """The bounds of some partitions: cheaper than all, for nothing has to be asked about the topic."""
+        ...
+
     async def read(self, topic: str, partition: int, start: int, stop: int) -> list[Record]:
         """All records with start <= offset < stop that still exist, in order. Ends at the log's end."""
         ...

@@ -166,6 +166,10 @@ class MemoryReader:
         self._log.require_available()
         return {p: self._log.bounds(topic, p) for p in range(self._log.partitions(topic))}
 
+    async def bounds_of(self, topic: str, partitions: Collection[int]) -> dict[int, Bounds]:
+        self._log.require_available()
+        return {p: self._log.bounds(topic, p) for p in partitions}
+
     async def read(self, topic: str, partition: int, start: int, stop: int) -> list[Record]:
         self._log.require_available()
         return list(self._log.records(topic, partition, start, stop))

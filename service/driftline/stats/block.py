@@ -160,7 +160,7 @@ def add_block(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> None:
 
 def _check_extra(n: int, extra: dict[str, int]) -> None:
     for name, rows in extra.items():
-        if rows < 0 or (rows > n and name != OTHERS):
+        if not 0 <= rows <= (n << 16 if name == OTHERS else n):
             raise StateCorrupt(f"block: {rows} of {n} rows hold {name!r}")
     if len(extra) > MAX_EXTRA + 1:
         raise StateCorrupt(f"block: {len(extra)} unknown columns")

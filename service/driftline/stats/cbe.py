@@ -7,10 +7,14 @@ and whatever ties the monitors together. With n_eff in place of n this is an app
 
     R_k = (dt_k + R_{k-1}) exp(l_k),   M = sum_f w_f sum_s sum_d R(f, s, d) / (signs x sizes)
 
-Memory per witness: 220 bytes (10 cells of one float64, one int32, two float32 and one uint16), per monitor 44
-more; nothing grows. An update is one vectorised pass, a pure function of state and arguments.
+The onset of a cell is the start that carries most of its R: the update after the last at which the sum of l
+since the start was 0 or less (Page's CUSUM, the likelihood's own estimate). That R itself was below dt says less:
+where a unit is worth little evidence (n_eff near 1), R follows the elapsed time and never comes back to dt.
 
-Shin, Ramdas, Rinaldo (2022); `docs/decisions` for the clock weight and the allowance.
+Memory per witness: 240 bytes (10 cells of one float64, one int32 and three float32), per monitor 44 more; nothing
+grows. An update is one vectorised pass, a pure function of state and arguments.
+
+Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change detection" (2022).
 """
 
 from __future__ import annotations
@@ -31,17 +35,16 @@ Starts = NDArray[np.int32]
 
 RECOVERED: Final = log(20.0)
 RECOVERY_FLOOR: Final = -log(1000.0)
-MOST_UNITS: Final = 65_535
 
-CELL_FIELDS: Final = (("log_r", "<f8"), ("onset", "<i4"), ("sum_y", "<f4"), ("sum_n", "<f4"), ("units", "<u2"))
+CELL_FIELDS: Final = (("log_r", "<f8"), ("onset", "<i4"), ("sum_y", "<f4"), ("sum_w", "<f4"), ("sum_n", "<f4"))
 MONITOR_FIELDS: Final = (
     ("alarm", "<i4"),
     ("recovery", "<f8"),
     ("lowest", "<f8"),
     ("back", "<i4"),
     ("back_y", "<f8"),
+    ("back_w", "<f8"),
     ("back_n", "<f8"),
-    ("back_units", "<i4"),
 )
 
 
@@ -77,14 +80,15 @@ class WitnessTable:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Units since an onset (`start`, in panes) of one witness: their number, events, and sum of n y."""
+    """Units since an onset (`start`, in panes) of one witness: their events `n`, sum of n_eff, and the mean of y
+    weighted by n_eff, whose standard error is sigma / sqrt(n_eff)."""
 
     witness: int
     sign: int
     start: int
-    units: int
     n: float
-    total: float
+    n_eff: float
+    mean: float
 
 
 class BlockDetector:
@@ -96,15 +100,15 @@ class BlockDetector:
         self.log_r = np.full(cells, -np.inf)
         self.onset = np.zeros(cells, np.int32)
         self.sum_y = np.zeros(cells, np.float32)
+        self.sum_w = np.zeros(cells, np.float32)
         self.sum_n = np.zeros(cells, np.float32)
-        self.units = np.zeros(cells, np.uint16)
         self.alarm = np.full(monitors, -1, np.int32)
         self.recovery = np.zeros(monitors)
         self.lowest = np.zeros(monitors)
         self.back = np.zeros(monitors, np.int32)
         self.back_y = np.zeros(monitors)
+        self.back_w = np.zeros(monitors)
         self.back_n = np.zeros(monitors)
-        self.back_units = np.zeros(monitors, np.int32)
 
     def update(self, due: Bools, y: Floats, n: Floats, days: Floats, start: Starts) -> Floats:
         """One unit of each monitor that is `due` [M]. `y`, `n` [K]: mean and number of events of each witness
@@ -132,14 +136,14 @@ class BlockDetector:
             return evidence
         of = t.monitor[k]
         log_dt = np.log(days[of])[:, None, None]
-        before = self.log_r[k]
-        begins = before < log_dt
-        ratio = n_eff[k, None, None] * (t.slope[k] * y[k, None, None] + t.offset[k])
-        self.log_r[k] = now = np.logaddexp(log_dt, before) + ratio
-        self.onset[k] = np.where(begins, start[of, None, None], self.onset[k])
-        self.sum_y[k] = np.where(begins, 0.0, self.sum_y[k]) + (n[k] * y[k])[:, None, None]
-        self.sum_n[k] = np.where(begins, 0.0, self.sum_n[k]) + n[k, None, None]
-        self.units[k] = np.minimum(np.where(begins, 0, self.units[k].astype(np.int64)) + 1, MOST_UNITS)
+        w = n_eff[k, None, None]
+        ratio = w * (t.slope[k] * y[k, None, None] + t.offset[k])
+        self.log_r[k] = now = np.logaddexp(log_dt, self.log_r[k]) + ratio
+        goes_on = t.slope[k] * self.sum_y[k] + t.offset[k] * self.sum_w[k] > 0.0
+        self.onset[k] = np.where(goes_on, self.onset[k], start[of, None, None])
+        self.sum_y[k] = np.where(goes_on, self.sum_y[k], 0.0) + w * y[k, None, None]
+        self.sum_w[k] = np.where(goes_on, self.sum_w[k], 0.0) + w
+        self.sum_n[k] = np.where(goes_on, self.sum_n[k], 0.0) + n[k, None, None]
         firsts = np.flatnonzero(np.diff(of, prepend=-1))
         evidence[of[firsts]] = np.logaddexp.reduceat(_log_sum_exp(t.log_weight[k] + now), firsts)
         return evidence
@@ -148,21 +152,21 @@ class BlockDetector:
         """E-process of "no effect" against "the effect that raised the alarm is still eps or more", from ALARM on.
 
         The literal product sinks without end while the drift lasts, and a drift of months would take months to
-        forget, so its log is floored at -ln 1000: the price is that, in a drift that lasts for ever, a false
-        "resolved" comes once in 20 x 1000 units or later on average, instead of once in 20 such drifts."""
+        forget, so its log is floored at -ln 1000. The price: beside the 1 in 20 that the literal product allows
+        an alarm to be resolved while the effect lasts, once in 20 x 1000 units at the most, on average."""
         t = self.table
         for j in np.flatnonzero(due):
             k, sign = divmod(int(self.alarm[j]) // 5, 2)
             step = n_eff[k] * (t.back_slope[k, sign] * y[k] + t.back_offset[k, sign])
             self.recovery[j] = now = max(self.recovery[j] + step, RECOVERY_FLOOR)
-            if self.back_units[j] == 0:
+            if self.back_n[j] == 0.0:
                 self.back[j] = start[j]
-            self.back_y[j] += n[k] * y[k]
+            self.back_y[j] += n_eff[k] * y[k]
+            self.back_w[j] += n_eff[k]
             self.back_n[j] += n[k]
-            self.back_units[j] += 1
             if now <= self.lowest[j]:
                 self.lowest[j] = now
-                self.back_y[j] = self.back_n[j] = self.back_units[j] = 0
+                self.back_y[j] = self.back_w[j] = self.back_n[j] = 0.0
 
     def evidence(self, monitor: int) -> float:
         """ln M of a monitor as it stands."""
@@ -182,10 +186,11 @@ class BlockDetector:
         return self.run(cell)
 
     def run(self, cell: int) -> Run:
-        """What a cell has seen since its onset: the last update at which its evidence was below one unit's."""
-        k, sign, d = cell // 10, cell // 5 % 2, cell % 5
-        at = (k, sign, d)
-        return Run(k, sign, int(self.onset[at]), int(self.units[at]), float(self.sum_n[at]), float(self.sum_y[at]))
+        """What a cell has seen since its onset."""
+        at = k, sign, _ = cell // 10, cell // 5 % 2, cell % 5
+        weight = float(self.sum_w[at])
+        mean = float(self.sum_y[at]) / weight if weight else 0.0
+        return Run(k, sign, int(self.onset[at]), float(self.sum_n[at]), weight, mean)
 
     def recovered(self, monitor: int) -> bool:
         return bool(self.alarm[monitor] >= 0 and self.recovery[monitor] >= RECOVERED)
@@ -193,24 +198,19 @@ class BlockDetector:
     def resolve(self, monitor: int) -> Run:
         """Ends the alarm: all evidence starts again from nothing. Returns the run since things went back."""
         k, sign = divmod(int(self.alarm[monitor]) // 5, 2)
-        run = Run(
-            k,
-            sign,
-            int(self.back[monitor]),
-            int(self.back_units[monitor]),
-            float(self.back_n[monitor]),
-            float(self.back_y[monitor]),
-        )
+        weight = float(self.back_w[monitor])
+        mean = float(self.back_y[monitor]) / weight if weight else 0.0
+        run = Run(k, sign, int(self.back[monitor]), float(self.back_n[monitor]), weight, mean)
         self.alarm[monitor] = -1
         of = self.table.monitor == monitor
         self.log_r[of] = -np.inf
-        for field in (self.onset, self.sum_y, self.sum_n, self.units):
+        for field in (self.onset, self.sum_y, self.sum_w, self.sum_n):
             field[of] = 0
         self._start_recovery(monitor)
         return run
 
     def _start_recovery(self, monitor: int) -> None:
-        for field in (self.recovery, self.lowest, self.back, self.back_y, self.back_n, self.back_units):
+        for field in (self.recovery, self.lowest, self.back, self.back_y, self.back_w, self.back_n):
             field[monitor] = 0
 
     def to_state(self) -> dict[str, bytes]:

@@ -47,10 +47,13 @@ def encode_panes(grid: Grid, rows: Rows) -> Encoded:
     """Rows, at least one, grouped by pane; the pane of a time is the multiple of `pane_ms` at or below it."""
     pane = rows.times // grid.pane_ms
     order = None
-    if (pane[1:] < pane[:-1]).any():
+    changes = np.flatnonzero(pane[1:] != pane[:-1])
+    if len(changes) and (pane[1:] < pane[:-1]).any():
         order = np.argsort(pane, kind="stable")
         pane = pane[order]
-    bounds = np.concatenate(([0], np.flatnonzero(pane[1:] != pane[:-1]) + 1, [rows.n]))
+        changes = np.flatnonzero(pane[1:] != pane[:-1])
+    bounds = np.empty(len(changes) + 2, np.intp)
+    bounds[0], bounds[1:-1], bounds[-1] = 0, changes + 1, rows.n
     codes = np.empty((len(grid.columns), rows.n), np.uint8)
     moments = _encode(grid, rows, order, bounds, codes)
     panes = (pane[bounds[:-1]] * grid.pane_ms).tolist()
@@ -76,9 +79,11 @@ def _encode(
         values = np.array([column.numbers[part] for column in held])
         void = _number_codes(grid, held, values, part, codes[:, low:high])
         _to_fixed_point(grid, values, void)
-        first = int(bounds.searchsorted(low, side="right")) - 1
-        last = int(bounds.searchsorted(high, side="left"))
-        starts = np.maximum(bounds[first:last] - low, 0)
+        first, last, starts = 0, len(bounds) - 1, bounds[:-1]
+        if rows.n > CHUNK:
+            first = int(bounds.searchsorted(low, side="right")) - 1
+            last = int(bounds.searchsorted(high, side="left"))
+            starts = np.maximum(bounds[first:last] - low, 0)
         moments[first:last, :, 0] += np.add.reduceat(values, starts, axis=1).T.astype(np.int64)
         squares = np.rint(values * values / MOMENT_UNIT)
         moments[first:last, :, 1] += np.add.reduceat(squares, starts, axis=1).T.astype(np.int64)
@@ -110,8 +115,9 @@ def _number_codes(
 ) -> npt.NDArray[np.bool_]:
     """Write the codes of `values` [measured column, row]; return where there is no value. That is 0 then."""
     void = np.isnan(values)
-    broken = np.flatnonzero(void.any(axis=1)).tolist()
-    if broken:
+    broken: list[int] = []
+    if void.any():
+        broken = np.flatnonzero(void.any(axis=1)).tolist()
         values[void] = 0.0
     codes[grid.measured] = grid.lookup.bins(values)
     for at in grid.rates:
@@ -144,6 +150,7 @@ def _to_fixed_point(grid: Grid, values: npt.NDArray[np.float64], void: npt.NDArr
     with np.errstate(over="ignore"):  # a difference of huge numbers: clipped like any other
         values -= center
         values *= factor
-    np.clip(values, -MAX_Z * MOMENT_UNIT, MAX_Z * MOMENT_UNIT, out=values)
+    np.maximum(values, -MAX_Z * MOMENT_UNIT, out=values)
+    np.minimum(values, MAX_Z * MOMENT_UNIT, out=values)
     np.rint(values, out=values)
     values[void] = 0.0

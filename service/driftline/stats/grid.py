@@ -59,6 +59,8 @@ MOMENT_UNIT: Final = 65_536
 """A distance of one `scale` from `center` in the moments' fixed point."""
 ATOM: Final = 64
 """A value that at least one row in so many holds has its own bin, however many distinct values there are."""
+MIN_SCALE: Final = 1e-290
+"""A smaller scale would make the factor that standardises infinite."""
 RATE_COLUMN: Final = "error"
 
 
@@ -79,6 +81,18 @@ class GridColumn(msgspec.Struct, frozen=True, dict=True):
     categories: list[str] = []
     center: float = 0.0
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which decoding turns into msgspec.ValidationError."""
+        if len(self.edges) % 8 or len(self.edges) // 8 >= FINE:
+            raise ValueError(f"column {self.name!r}: {len(self.edges)} bytes of edges")
+        edges = np.frombuffer(self.edges, "<f8")
+        if not (np.isfinite(edges).all() and (edges[1:] > edges[:-1]).all()):
+            raise ValueError(f"column {self.name!r}: edges that are not finite and ascending")
+        if len(self.categories) > MAX_CATEGORIES or len(set(self.categories)) < len(self.categories):
+            raise ValueError(f"column {self.name!r}: categories that are too many or twice there")
+        if not (math.isfinite(self.center) and MIN_SCALE <= self.scale < math.inf):
+            raise ValueError(f"column {self.name!r}: center {self.center}, scale {self.scale}")
 
     @cached_property
     def edge_values(self) -> Floats:
@@ -107,6 +121,10 @@ class Grid(msgspec.Struct, frozen=True, dict=True):
 
     columns: list[GridColumn]
     pane_ms: int
+
+    def __post_init__(self) -> None:
+        if self.pane_ms < 1 or len({column.name for column in self.columns}) < len(self.columns):
+            raise ValueError("a grid needs a pane length above 0 and columns of different names")
 
     @cached_property
     def id(self) -> str:
@@ -233,4 +251,4 @@ def _center_and_scale(values: Floats) -> tuple[float, float]:
     spread = math.sqrt(math.fsum(np.square(share - mean)) / len(share))
     # A spread within rounding of 0 is a constant's: its own size is then the only scale there is.
     scale = spread * largest if spread > 1e-12 else largest
-    return mean * largest, max(scale, 1e-290)
+    return mean * largest, max(scale, MIN_SCALE)

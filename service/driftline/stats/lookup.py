@@ -67,7 +67,8 @@ def _place(values: Floats, center: Floats, factor: Floats) -> Floats:
     with np.errstate(over="ignore"):
         z = values - center
         z *= factor
-    np.clip(z, -FAR, FAR, out=z)
+    np.maximum(z, -FAR, out=z)
+    np.minimum(z, FAR, out=z)
     size = np.abs(z)
     size += 1
     z /= size

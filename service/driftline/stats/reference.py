@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.stats.coarse import coarsen_categories, coarsen_numbers, representatives
-from driftline.stats.codes import CODES, MISSING
+from driftline.stats.codes import CODES, MISSING, WRONG_TYPE
 from driftline.stats.encode import encode_cells
 from driftline.stats.grid import GridColumn, learn_grid
 from driftline.stats.questions import (
@@ -28,7 +28,15 @@ from driftline.stats.questions import (
     levels_of,
 )
 from driftline.stats.rows import Column, Rows
-from driftline.stats.section import ColumnReference, Counts, Floats, Section, Stream
+from driftline.stats.section import (
+    NEARLY_ALL,
+    UNIT_ROWS,
+    ColumnReference,
+    Counts,
+    Floats,
+    Section,
+    Stream,
+)
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.variance import event_inflation, pane_variance
 from driftline.stats.witness import MISSING_BIN, WIDTH, Witness, witness_values
@@ -61,8 +69,9 @@ def learn_section(
     codes = encode_cells(grid, rows)
     pane = rows.times // pane_ms
     ends = np.append(np.flatnonzero(np.diff(pane)) + 1, rows.n)
+    bounds = _unit_bounds(np.zeros(rows.n, np.uint8), ends, UNIT_ROWS, UNIT_ROWS)
     columns = [
-        _learn_column(stream, column, rows.columns[column.name], codes[:, i], ends, rows.sources, settings)
+        _learn_column(stream, column, rows.columns[column.name], codes[:, i], ends, bounds, rows.sources, settings)
         for i, column in enumerate(grid.columns)
     ]
     return Section(
@@ -98,6 +107,7 @@ def _learn_column(
     cells: Column,
     codes: NDArray[np.uint8],
     ends: NDArray[np.intp],
+    row_bounds: NDArray[np.intp],
     sources: NDArray[np.uint16] | None,
     settings: DetectionSettings,
 ) -> ColumnReference:
@@ -152,6 +162,7 @@ def _learn_column(
         rows=len(codes),
         units=units,
         most_rows=most_rows,
+        longest_gap=_longest_gap(codes, row_bounds),
         witnesses=_fit(questions, mapping[codes], bounds, scores, sources, settings),
         scores=scores.tolist(),
         mean=mean,
@@ -208,6 +219,17 @@ def _unit_bounds(
         if last >= len(ends):
             return np.asarray(bounds, np.intp)
         bounds.append(int(ends[last]))
+
+
+def _longest_gap(codes: NDArray[np.uint8], bounds: NDArray[np.intp]) -> int:
+    """Most consecutive units of which nearly all rows are missing, or nearly all of the wrong type."""
+    longest = 0
+    for status in (MISSING, WRONG_TYPE):
+        until = np.concatenate(([0], np.cumsum(codes == status)))[bounds]
+        gaps = np.diff(until) >= NEARLY_ALL * np.diff(bounds)
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], gaps.astype(np.int8), [0]))))
+        longest = max(longest, int((edges[1::2] - edges[::2]).max(initial=0)))
+    return longest
 
 
 def _fit(

@@ -1,31 +1,31 @@
 """Columns that disappear, change type, appear, or overflow with new values: rules, not statistics.
 
-A rule speaks on units of at least 30 rows, warns once, and resolves when its condition has been false for three
-units in a row. Memory is fixed: seven numbers a column and at most 32 names of columns that appeared.
+Rules speak on units of at least 30 rows. One warns once its condition has been true for three units in a row, and
+resolves once it has been false for as many. A column that goes missing for hours in its own reference has to be
+gone for more than twice the longest of these gaps. One unit is enough for cardinality, which rests on 56 counters.
+Memory is fixed: 64 flags and at most ten numbers a column, and 32 names that the reference does not know.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from driftline.contracts.records import Effect, Estimate
+from driftline.contracts.records import Effect, Estimate, SignalState
 from driftline.errors import StateCorrupt
 from driftline.stats.block import PaneCounts
 from driftline.stats.change import Change
 from driftline.stats.codes import CODES, MISSING, UNSEEN, UNSEEN_COUNTERS, WRONG_TYPE
-from driftline.stats.section import Section
+from driftline.stats.section import NEARLY_ALL, UNIT_ROWS, Section
 from driftline.stats.wording import moment
 
-UNIT_ROWS: Final = 30
-QUIET_UNITS: Final = 3
-NEARLY_ALL: Final = 0.99
+UNITS: Final = 3
 HALF: Final = 0.5
 APPEARED_SHARE: Final = 0.01
-APPEARED_ROWS: Final = 3
-"""A stray field in one record of a small unit is no column."""
 MOST_NAMES: Final = 32
 TOUCHED: Final = 56
 UNSEEN_SHARE: Final = 0.10
@@ -33,129 +33,160 @@ CARDINALITY_ROWS: Final = 1_500
 """A unit of 30 rows cannot touch 56 counters: cardinality is judged on up to so many, as soon as it is true."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What one unit says of one rule: `needed` units like it in a row turn the verdict to alarm."""
+
+    monitor: str
+    holds: bool
+    needed: int
+    words: str
+    what: str
+    before: float
+    share: float
+    rows: int
+
+
 class SchemaRules:
-    """Rules of one section. `update` with every pane; what it returns is in the order of columns, then names."""
+    """Rules of one section. `update` with every pane; changes come in the order of columns, then of names."""
 
     def __init__(self, section: Section) -> None:
-        self.section = section
         columns = len(section.grid.columns)
-        self.since = 0
-        self.rows = 0
+        self.section = section
+        self.since = self.rows = 0
         self.status = np.zeros((columns, 2), np.int64)  # missing, wrong type
-        self.unseen_rows = 0
-        self.unseen_since = 0
+        self.extra: dict[str, int] = {}
+        self.unseen_since = self.unseen_rows = 0
         self.unseen = np.zeros(columns, np.int64)
         self.touched = np.zeros((columns, UNSEEN_COUNTERS), np.bool_)
-        self.quiet = np.full((columns, 2), -1, np.int64)  # quiet units of an alarm (schema, cardinality), -1: none
-        self.extra: dict[str, int] = {}
-        self.appeared: dict[str, int] = {}
-        reference = np.stack([column.fine_counts for column in section.columns])
+        self.verdicts: dict[str, tuple[bool, int, int]] = {}
+        """By monitor: in alarm?, units in a row that say otherwise, start of these. Absent: all is well."""
+        reference = np.array([column.fine_counts for column in section.columns]).reshape(columns, CODES)
         self._before = reference[:, [MISSING, WRONG_TYPE]] / section.n
-        self._categorical = [column.kind == "categorical" for column in section.grid.columns]
+        self._categorical = np.array([column.kind == "categorical" for column in section.columns], np.bool_)
+        self._known = {f"{column.name}:schema" for column in section.columns}
 
     def update(self, start: int, end: int, counts: PaneCounts) -> list[Change]:
-        """The pane from `start` to `end` ms."""
+        """The pane from `start` to `end` ms. Raises ValueError for counts of another shape."""
         if counts.counts.shape != (len(self._before), CODES):
             raise ValueError(f"counts of shape {counts.counts.shape} for {len(self._before)} columns")
-        if not self.rows:
-            self.since = start
-        if not self.unseen_rows:
-            self.unseen_since = start
+        self.since = self.since if self.rows else start
+        self.unseen_since = self.unseen_since if self.unseen_rows else start
         self.rows += counts.n
         self.unseen_rows += counts.n
         self.status += counts.counts[:, [MISSING, WRONG_TYPE]]
-        unseen = counts.counts[:, UNSEEN : UNSEEN + UNSEEN_COUNTERS]
-        self.unseen[self._categorical] += unseen[self._categorical].sum(axis=1)
-        self.touched[self._categorical] |= unseen[self._categorical] > 0
+        unseen = counts.counts[:, UNSEEN : UNSEEN + UNSEEN_COUNTERS] * self._categorical[:, None]
+        self.unseen += unseen.sum(axis=1)
+        self.touched |= unseen > 0
         for name, rows in counts.extra.items():
-            self.extra[name] = self.extra.get(name, 0) + rows
+            if name in self.extra or len(self.extra) <= MOST_NAMES:
+                self.extra[name] = self.extra.get(name, 0) + rows
         if self.rows < UNIT_ROWS:
             return []
-        changes = [*self._judge_columns(end), *self._judge_names(end)]
+        changes = [
+            *self._judge(self._columns(), self.since, end),
+            *self._judge(self._cardinality(), self.unseen_since, end),
+            *self._judge(self._names(), self.since, end),
+        ]
         self.rows = 0
         self.status[:] = 0
         self.extra.clear()
-        return changes
-
-    def _judge_columns(self, end: int) -> list[Change]:
-        changes: list[Change | None] = []
-        shares = self.status / self.rows
-        broken = (shares >= NEARLY_ALL) & (self._before < HALF)
-        full = self.touched.sum(axis=1) >= TOUCHED
-        overflowing = full & (self.unseen >= UNSEEN_SHARE * self.unseen_rows)
-        closes = bool(overflowing.any()) or self.unseen_rows >= CARDINALITY_ROWS
-        for i, column in enumerate(self.section.columns):
-            name = column.name
-            gone, changed = bool(broken[i, 0]), bool(broken[i, 1])
-            which = 1 if changed else 0
-            effect = _effect(("rows without a value", "values of another type")[which], *self._at(i, which))
-            what = "has changed its type" if changed else "has disappeared"
-            changes.append(
-                self._turn(f"{name}:schema", (i, 0), gone or changed, self.since, end, f"{name} {what}", effect)
-            )
-            if closes and self._categorical[i]:
-                share = float(self.unseen[i]) / self.unseen_rows
-                effect = _effect("unseen values", 0.0, share, self.unseen_rows)
-                words = f"{name} overflows with new values"
-                changes.append(
-                    self._turn(
-                        f"{name}:cardinality",
-                        (i, 1),
-                        bool(overflowing[i]),
-                        self.unseen_since,
-                        end,
-                        words,
-                        effect,
-                    )
-                )
-        if closes:
+        if self._cardinality_closes():
             self.unseen_rows = 0
             self.unseen[:] = 0
             self.touched[:] = False
-        return [change for change in changes if change is not None]
+        return changes
 
-    def _at(self, column: int, which: int) -> tuple[float, float, int]:
-        return float(self._before[column, which]), float(self.status[column, which]) / self.rows, self.rows
+    def _columns(self) -> Iterator[_Finding]:
+        shares = self.status / self.rows
+        broken = (shares >= NEARLY_ALL) & (self._before < HALF)
+        for i, column in enumerate(self.section.columns):
+            which = int(broken[i, 1])
+            words = ("has disappeared", "has changed its type")[which]
+            what = ("rows without a value", "values of another type")[which]
+            yield _Finding(
+                monitor=f"{column.name}:schema",
+                holds=bool(broken[i].any()),
+                needed=max(UNITS, 2 * column.longest_gap + 1),
+                words=f"{column.name} {words}",
+                what=what,
+                before=float(self._before[i, which]),
+                share=float(shares[i, which]),
+                rows=self.rows,
+            )
 
-    def _turn(
-        self, monitor: str, at: tuple[int, int], holds: bool, since: int, end: int, words: str, effect: Effect
-    ) -> Change | None:
-        before = int(self.quiet[at])
-        now, change = _turned(before, holds)
-        self.quiet[at] = now
-        return None if change is None else _change(monitor, change, since, end, words, effect)
+    def _overflowing(self) -> list[bool]:
+        full = self.touched.sum(axis=1) >= TOUCHED
+        return [bool(x) for x in full & (self.unseen >= UNSEEN_SHARE * self.unseen_rows)]
 
-    def _judge_names(self, end: int) -> list[Change]:
-        changes = []
-        for name in sorted(self.extra.keys() | self.appeared.keys()):
+    def _cardinality_closes(self) -> bool:
+        return any(self._overflowing()) or self.unseen_rows >= CARDINALITY_ROWS
+
+    def _cardinality(self) -> Iterator[_Finding]:
+        if not self._cardinality_closes():
+            return
+        for i, overflowing in enumerate(self._overflowing()):
+            column = self.section.columns[i]
+            unseen = float(column.fine_counts[UNSEEN : UNSEEN + UNSEEN_COUNTERS].sum()) / self.section.n
+            yield _Finding(
+                monitor=f"{column.name}:cardinality",
+                holds=overflowing,
+                needed=1,
+                words=f"{column.name} overflows with new values",
+                what="values outside its table",
+                before=unseen,
+                share=float(self.unseen[i]) / self.unseen_rows,
+                rows=self.unseen_rows,
+            )
+
+    def _names(self) -> Iterator[_Finding]:
+        """Names of the unit, and those an earlier unit has left a verdict on; at most 32 have one."""
+        held = sorted(monitor.removesuffix(":schema") for monitor in self._appeared())
+        room = MOST_NAMES - len(held)
+        often = [name for name, rows in sorted(self.extra.items()) if rows >= APPEARED_SHARE * self.rows]
+        for name in sorted({*held, *[name for name in often if name not in held][:room]}):
             rows = self.extra.get(name, 0)
-            known = name in self.appeared
-            holds = rows >= APPEARED_SHARE * self.rows and (rows >= APPEARED_ROWS or known)
-            if not known and (not holds or len(self.appeared) >= MOST_NAMES):
-                continue
-            now, state = _turned(self.appeared.get(name, -1), holds)
-            if now < 0:
-                del self.appeared[name]
+            yield _Finding(
+                monitor=f"{name}:schema",
+                holds=rows >= APPEARED_SHARE * self.rows,
+                needed=UNITS,
+                words="further columns have appeared" if name == "*" else f"{name} has appeared",
+                what="rows with a value",
+                before=0.0,
+                share=min(rows / self.rows, 1.0),
+                rows=self.rows,
+            )
+
+    def _appeared(self) -> list[str]:
+        return [m for m in self.verdicts if m.endswith(":schema") and m not in self._known]
+
+    def _judge(self, findings: Iterator[_Finding], since: int, end: int) -> list[Change]:
+        changes = []
+        for found in list(findings):
+            alarm, streak, began = self.verdicts.get(found.monitor, (False, 0, since))
+            if found.holds == alarm:
+                streak = 0
             else:
-                self.appeared[name] = now
-            if state is not None:
-                share = min(rows / self.rows, 1.0)
-                effect = _effect("rows with a value", 0.0, share, self.rows)
-                words = f"{name} has appeared"
-                changes.append(_change(f"{name}:schema", state, self.since, end, words, effect))
+                began = began if streak else since
+                streak += 1
+                if streak >= (found.needed if found.holds else max(found.needed, UNITS)):
+                    alarm, streak = found.holds, 0
+                    changes.append(_change(found, "alarm" if alarm else "resolved", began, end))
+            if alarm or streak:
+                self.verdicts[found.monitor] = alarm, streak, began
+            else:
+                self.verdicts.pop(found.monitor, None)
         return changes
 
     def to_state(self) -> dict[str, Any]:
         """For `codec.pack_arrays`; equal states give equal bytes."""
-        numbers = [self.since, self.rows, self.unseen_since, self.unseen_rows]
         return {
-            "numbers": numbers,
-            "status": self.status,
-            "unseen": self.unseen,
+            "numbers": [self.since, self.rows, self.unseen_since, self.unseen_rows],
+            "status": self.status.astype(np.uint32),
+            "unseen": self.unseen.astype(np.uint32),
             "touched": np.packbits(self.touched, axis=1),
-            "quiet": self.quiet.astype(np.int8),
             "extra": dict(sorted(self.extra.items())),
-            "appeared": dict(sorted(self.appeared.items())),
+            "verdicts": {monitor: list(self.verdicts[monitor]) for monitor in sorted(self.verdicts)},
         }
 
     @staticmethod
@@ -167,39 +198,26 @@ class SchemaRules:
             rules.status[...] = state["status"]
             rules.unseen[...] = state["unseen"]
             rules.touched[...] = np.unpackbits(state["touched"], axis=1).astype(np.bool_)
-            rules.quiet[...] = state["quiet"]
-            rules.extra, rules.appeared = dict(state["extra"]), dict(state["appeared"])
+            rules.extra = dict(state["extra"])
+            rules.verdicts = {m: (bool(a), int(n), int(t)) for m, (a, n, t) in state["verdicts"].items()}
         except (KeyError, ValueError, TypeError) as error:
             raise StateCorrupt(f"schema rules: {error}") from None
         return rules
 
 
-def _turned(quiet: int, holds: bool) -> tuple[int, str | None]:
-    """(quiet units of the alarm now, what to say)."""
-    if holds:
-        return 0, "alarm" if quiet < 0 else None
-    if quiet < 0:
-        return -1, None
-    return (-1, "resolved") if quiet + 1 >= QUIET_UNITS else (quiet + 1, None)
-
-
-def _effect(what: str, before: float, share: float, rows: int) -> Effect:
-    half = 2.0 * math.sqrt(share * (1.0 - share) / rows)
-    current = Estimate(value=share, low=max(share - half, 0.0), high=min(share + half, 1.0), unit="share")
-    return Effect(witness=f"share of {what}", reference=before, current=current)
-
-
-def _change(monitor: str, state: str, since: int, end: int, words: str, effect: Effect) -> Change:
-    now, before = 100.0 * effect.current.value, 100.0 * effect.reference
-    figures = f"the {effect.witness} is {now:.1f} % since {moment(since)}, {before:.1f} % in the reference"
-    if state == "resolved":
-        words = f"No longer true: {words}"
+def _change(found: _Finding, state: SignalState, began: int, end: int) -> Change:
+    half = 2.0 * math.sqrt(found.share * (1.0 - found.share) / found.rows)
+    low, high = max(found.share - half, 0.0), min(found.share + half, 1.0)
+    current = Estimate(value=found.share, low=low, high=high, unit="share")
+    effect = Effect(witness=f"share of {found.what}", reference=found.before, current=current)
+    opening = found.words if state == "alarm" else f"No longer true: {found.words}"
+    figures = f"{100 * found.share:.1f} %, against {100 * found.before:.1f} % in the reference"
     return Change(
-        monitor=monitor,
-        state="alarm" if state == "alarm" else "resolved",
+        monitor=found.monitor,
+        state=state,
         severity="warning",
         time=end,
-        onset=since,
-        sentence=f"{words}: {figures}.",
+        onset=began,
+        sentence=f"{opening} (since {moment(began)}): the {effect.witness} is {figures}.",
         effect=effect,
     )

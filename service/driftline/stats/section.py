@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -30,13 +30,18 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Stream = Literal["predictions", "pairs"]
 
+UNIT_ROWS: Final = 30
+"""Schema rules speak on units of so many rows."""
+NEARLY_ALL: Final = 0.99
+
 
 class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """One column. `counts` int64 LE over its 256 codes, `coarse` uint8: the coarse bin of each code, `bins` the
     number of value bins. Numeric: `scores`, the winsorised representatives of the bins in `sd` around `mean`,
     and `quantiles` at .05 .25 .5 .75 .95. `rows` and `units` (coalesced panes) make the reference; `most_rows`
-    is how many rows a unit takes at most, however few of them hold a value. `why_not` says why the column never
-    pages; it is empty where it does."""
+    is how many rows a unit takes at most, however few of them hold a value. `longest_gap`: most units of 30 rows in
+    a row of which nearly all (99 %) hold no value. `why_not` says why the column never pages; it is empty where it
+    does."""
 
     name: str
     kind: Kind
@@ -46,6 +51,7 @@ class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     rows: int
     units: int
     most_rows: int
+    longest_gap: int
     witnesses: list[Witness]
     scores: list[float] = []
     mean: float = 0.0

@@ -209,13 +209,12 @@ class StreamMonitors:
         )
 
     def _evidence(self, j: int, run: Run, evidence: float, threshold: float) -> Evidence:
-        witness = self._witnesses[run.witness]
         return Evidence(
             detector=self.pager,
             log_evidence=evidence,
             log_threshold=threshold,
             n=int(run.n),
-            n_eff=1.0 / (witness.a / max(run.n, 1.0) + witness.b / max(run.units, 1)),
+            n_eff=run.n_eff,
             opinions=dict(self.opinions[j].noticed),
         )
 

@@ -25,10 +25,12 @@ _LAST_MS: Final = 253_402_300_799_000
 
 
 def effect_of(column: ColumnReference, witness: Witness, run: Run) -> Effect:
-    """Mean of y over a run with +-2 sigma sqrt(a/n + b/units), in the units people know: a share, or the
-    column's own (the spread as root mean square distance from the reference mean)."""
-    y = run.total / max(run.n, 1.0)
-    half = 2.0 * witness.sigma * math.sqrt(witness.a / max(run.n, 1.0) + witness.b / max(run.units, 1))
+    """Mean of y over a run with +-2 sigma / sqrt(n_eff), in the units people know: a share, or the column's own
+    (the spread as root mean square distance from the reference mean). sigma is the reference's; a share that has
+    grown has a larger one, which is then taken."""
+    y = run.mean
+    sigma = max(witness.sigma, math.sqrt(y * (1.0 - y))) if witness.share else witness.sigma
+    half = 2.0 * sigma / math.sqrt(run.n_eff) if run.n_eff else 0.0
     value, low, high = (_shown(column, witness, x) for x in (y, y - half, y + half))
     estimate = Estimate(
         value=value, low=min(low, high), high=max(low, high), unit="share" if witness.share else "value"

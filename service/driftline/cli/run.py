@@ -1,0 +1,84 @@
+"""`driftline run`: the stages, until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Annotated, cast
+
+import typer
+
+from driftline.cli.app import ConfigFile, app, note
+from driftline.cli.topics import create_topics
+from driftline.config import Config, load
+from driftline.errors import Misconfigured
+from driftline.runtime.embedded import EmbeddedServers
+from driftline.service import STAGES, Service
+from driftline.telemetry import setup
+from driftline.wiring import StageName
+
+
+@app.command(
+    epilog="Examples: `driftline run -c driftline.yaml`, `driftline run --stages judge`, `driftline run --embedded`"
+)
+def run(
+    config: ConfigFile = None,
+    stages: Annotated[
+        str, typer.Option("--stages", help="Which stages this process runs, separated by commas.")
+    ] = ",".join(STAGES),
+    embedded: Annotated[
+        bool,
+        typer.Option("--embedded", help="Bring an own broker and store, in memory: for a look only."),
+    ] = False,
+) -> None:
+    """Run the stages until SIGTERM or Ctrl-C, then finish the work in hand and leave.
+
+    Run as many processes as there are partitions to share; a killed one loses nothing.
+    """
+    chosen = _stages(stages)
+    with _servers(embedded) as overrides:
+        loaded = load(config, overrides=overrides).config
+        setup(loaded.logging.level, loaded.logging.format, secrets=loaded.secrets())
+        asyncio.run(_run(loaded, chosen, embedded))
+
+
+async def _run(config: Config, stages: list[StageName], embedded: bool) -> None:
+    if embedded:
+        await create_topics(config)
+    await Service(config, stages).run()
+
+
+@contextlib.contextmanager
+def _servers(embedded: bool) -> Iterator[dict[str, object]]:
+    """The settings that lead to the embedded servers, while they run; none without them."""
+    if not embedded:
+        yield {}
+        return
+    with EmbeddedServers() as servers:
+        note(f"embedded broker at {servers.kafka_bootstrap}, store at {servers.redis_url}; all is lost at the end")
+        yield embedded_overrides(servers)
+
+
+def embedded_overrides(servers: EmbeddedServers) -> dict[str, object]:
+    """What the embedded servers need to be set."""
+    return {
+        "kafka.bootstrap": servers.kafka_bootstrap,
+        "kafka.idempotent": False,
+        "kafka.end_lags": True,
+        # This broker makes every join wait for half of it.
+        "kafka.rebalance_timeout_ms": 3_000,
+        "kafka.session_timeout_ms": 6_000,
+        "runtime.revoke_deadline_s": 2.0,
+        "redis.url": servers.redis_url,
+    }
+
+
+def _stages(text: str) -> list[StageName]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in STAGES]
+    if unknown or not names:
+        raise Misconfigured(
+            f"--stages: {', '.join(unknown) or 'nothing'} is no stage; choose among {', '.join(STAGES)}"
+        )
+    return [cast(StageName, name) for name in dict.fromkeys(names)]
