@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from contracts.making import T, fields, outcome, outcome_fields, prediction, reason, text, with_features
 
+from contracts.making import T, fields, outcome, outcome_fields, prediction, reason, text, with_features
 from driftline.contracts.decode import Decoder
 from driftline.contracts.events import Outcome, Prediction
 from driftline.contracts.limits import Limits
@@ -54,7 +54,9 @@ def test_labels_keep_their_type(label: Any) -> None:
     assert type(event.prediction) is type(label)
 
 
-@pytest.mark.parametrize(("given", "taken"), [(0, "0"), (-3, "-3"), (2**64, str(2**64)), ("7", "7"), ("a b\n", "a b\n")])
+@pytest.mark.parametrize(
+    ("given", "taken"), [(0, "0"), (-3, "-3"), (2**64, str(2**64)), ("7", "7"), ("a b\n", "a b\n")]
+)
 def test_ids_are_text_and_numbers_their_decimal_text(given: Any, taken: str) -> None:
     assert prediction(text(id=given)).id == taken
     assert outcome(json.dumps(outcome_fields(id=given)).encode()).id == taken

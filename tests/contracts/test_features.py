@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contracts.making import prediction, text, with_features
 
+from contracts.making import prediction, with_features
 from driftline.contracts.cells import short
 from driftline.contracts.decode import Decoder
 from driftline.contracts.events import Prediction
@@ -18,8 +18,6 @@ from driftline.contracts.features import FeatureDecoder
 from driftline.errors import Poison
 from driftline.stats.codes import MISSING, NON_FINITE, WRONG_TYPE
 from driftline.stats.rows import Column
-
-Cell = float | str | int | None
 
 
 def cells(column: Column) -> list[Any]:
@@ -45,54 +43,51 @@ def columns(texts: Sequence[bytes], names: Sequence[str] = ()) -> dict[str, list
     return {name: cells(column) for name, column in FeatureDecoder(names).columns(texts).columns.items()}
 
 
-def through_the_door(value: object) -> bytes:
-    """Features text of an event whose feature `x` is `value`, written by Python's json."""
-    return prediction(text(features={"x": value, "y": 1})).features
+def through_the_door(value: str) -> bytes:
+    """Features text of an event whose feature `x` is the JSON text `value`, as Python's json would read it."""
+    return prediction(with_features(f'{{"x":{value},"y":1}}'.encode())).features
 
 
 MISSED, WRONG, BEYOND = ("status", MISSING), ("status", WRONG_TYPE), ("status", NON_FINITE)
 
-HOSTILE: list[tuple[object, object]] = [
-    (float("nan"), BEYOND),
-    (float("inf"), BEYOND),
-    (float("-inf"), BEYOND),
-    (10**5000 // 7, BEYOND),
-    (-(10**400), BEYOND),
-    (2**64, float(2**64)),
-    (10**300, 1e300),
-    (-0.0, 0.0),
-    (5e-324, 5e-324),
-    ("1.5", "1.5"),
-    ("NaN", "NaN"),
-    (True, "true"),
-    (False, "false"),
-    (None, MISSED),
-    ([], WRONG),
-    ([1, float("nan")], WRONG),
-    ({}, WRONG),
-    ({"a": [10**400]}, WRONG),
-    ({"$nonfinite": "NaN"}, BEYOND),
-    ("", ""),
-    ("é\n\"\\", "é\n\"\\"),
+HOSTILE: list[tuple[str, object]] = [
+    ("NaN", BEYOND),
+    ("Infinity", BEYOND),
+    ("-Infinity", BEYOND),
+    ("1e400", BEYOND),
+    ("9" * 5_000, BEYOND),
+    ("-" + "9" * 400, BEYOND),
+    ("18446744073709551616", float(2**64)),
+    ("1" + "0" * 300, 1e300),
+    ("-0.0", 0.0),
+    ("5e-324", 5e-324),
+    ("1e-400", 0.0),
+    ('"1.5"', "1.5"),
+    ('"NaN"', "NaN"),
+    ("true", "true"),
+    ("false", "false"),
+    ("null", MISSED),
+    ("[]", WRONG),
+    ("[1, NaN]", WRONG),
+    ("{}", WRONG),
+    ('{"a": [1e400]}', WRONG),
+    ("[%s]" % ("9" * 5_000), WRONG),
+    ("[-9223372036854775809]", WRONG),
+    ('{"$nonfinite": "NaN"}', BEYOND),
+    ('""', ""),
+    ('"é\\n\\"\\\\"', 'é\n"\\'),
 ]
-
-
-@pytest.fixture(autouse=True)
-def long_integers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the test write integers of 5,000 digits; reading them stays forbidden."""
-    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
-    monkeypatch.setattr(int, "__repr__", int.__repr__, raising=False) if False else None
 
 
 @pytest.mark.parametrize(("value", "cell"), HOSTILE, ids=[str(i) for i in range(len(HOSTILE))])
 @pytest.mark.parametrize("names", [("x", "y"), (), ("y",), ("x",), ("other",)])
-def test_d33_hostile_values_are_counted_by_kind(value: object, cell: object, names: Sequence[str]) -> None:
+def test_d33_hostile_values_are_counted_by_kind(value: str, cell: object, names: Sequence[str]) -> None:
     """faults.md D33: NaN, infinities, 5,000-digit integers, 2^64, -0.0, denormals, "1.5", true, null.
 
     Whether the name is known, discovered, or beside known ones. Mutation: in loose._scalar, write a NonFinite
     as null (it is then counted as missing).
     """
-    texts = [through_the_door(value), through_the_door(0.5)]
+    texts = [through_the_door(value), through_the_door("0.5")]
     found = columns(texts, names)
     assert found["x"] == [cell, 0.5]
     assert found["y"] == [1.0, 1.0]
@@ -153,7 +148,9 @@ def test_what_it_has_seen_changes_nothing() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 1_023, 1_024, 1_025, 2_049, 3_000])
 def test_every_number_of_rows(n: int) -> None:
-    texts = [json.dumps({"x": i, "s": f"v{i}", "o": i} if i % 5 else {"x": i, "s": f"v{i}"}).encode() for i in range(n)]
+    texts = [
+        json.dumps({"x": i, "s": f"v{i}", "o": i} if i % 5 else {"x": i, "s": f"v{i}"}).encode() for i in range(n)
+    ]
     found = columns(texts, ["x", "s"])
     assert found["x"] == [float(i) for i in range(n)]
     assert found["s"] == [f"v{i}" for i in range(n)]

@@ -7,8 +7,8 @@ import sys
 import tracemalloc
 
 import pytest
-from contracts.making import T, event_or_reason, fields, prediction, reason, text, with_features
 
+from contracts.making import T, event_or_reason, fields, prediction, reason, text, with_features
 from driftline.contracts.decode import Decoder
 from driftline.contracts.reasons import REMEDIES, Reason
 from driftline.errors import Poison
@@ -21,10 +21,10 @@ NOT_JSON = [
     'n_array_extra_close ["x"]]',
     "n_array_extra_comma [1,]",
     "n_array_just_minus [-]",
-    "n_array_missing_value [   , \"\"]",
-    "n_array_newlines_unclosed [\"a\",\n4\n,1,",
+    'n_array_missing_value [   , ""]',
+    'n_array_newlines_unclosed ["a",\n4\n,1,',
     "n_array_star_inside [*]",
-    "n_array_unclosed [\"\"",
+    'n_array_unclosed [""',
     "n_incomplete_false [fals]",
     "n_incomplete_null [nul]",
     "n_incomplete_true [tru]",
@@ -58,7 +58,7 @@ NOT_JSON = [
     'n_object_no-colon {"a"',
     "n_object_non_string_key {1:1}",
     "n_object_repeated_null {null:null,null:null}",
-    "n_object_several_trailing_commas {\"id\":0,,,,,}",
+    'n_object_several_trailing_commas {"id":0,,,,,}',
     "n_object_single_quote {'a':0}",
     'n_object_trailing_comma {"id":0,}',
     'n_object_trailing_comment {"a":"b"}/**/',
@@ -70,14 +70,14 @@ NOT_JSON = [
     "n_single_space ' ",
     'n_string_1_surrogate_then_escape ["\\uD800\\"]',
     'n_string_1_surrogate_then_escape_u ["\\uD800\\u"]',
-    'n_string_accentuated_char_no_quotes [é]',
+    "n_string_accentuated_char_no_quotes [é]",
     'n_string_backslash_00 ["\\\x00"]',
     'n_string_escape_x ["\\x00"]',
     'n_string_escaped_emoji ["\\🌀"]',
     'n_string_incomplete_escape ["\\"]',
     'n_string_incomplete_escaped_character ["\\u00A"]',
     'n_string_invalid_unicode_escape ["\\uqqqq"]',
-    "n_string_leading_uescaped_thinspace [\\u0020\"asd\"]",
+    'n_string_leading_uescaped_thinspace [\\u0020"asd"]',
     'n_string_single_doublequote "',
     "n_string_single_quote ['single quote']",
     'n_string_unescaped_newline ["new\nline"]',
@@ -86,15 +86,15 @@ NOT_JSON = [
     "n_structure_ascii-unicode-identifier aå",
     "n_structure_capitalized_True [True]",
     "n_structure_close_unopened_array 1]",
-    'n_structure_double_array [][]',
+    "n_structure_double_array [][]",
     "n_structure_end_array ]",
     "n_structure_lone-open-bracket [",
     "n_structure_null-byte-outside-string [\x00]",
     "n_structure_number_with_trailing_garbage 2@",
     "n_structure_object_followed_by_closing_object {}}",
-    "n_structure_object_with_comment {\"a\":/*comment*/\"b\"}",
+    'n_structure_object_with_comment {"a":/*comment*/"b"}',
     "n_structure_open_object {",
-    "n_structure_open_open [\"\\{[\"\\{[\"\\{[\"\\{",
+    'n_structure_open_open ["\\{["\\{["\\{["\\{',
     "n_structure_single_eacute \u00e9",
     "n_structure_unclosed_array_partial_null [ false, nul",
     "n_structure_unicode_bom_no_data \u2060",

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import hypothesis.strategies as st
-from contracts.making import T, event_or_reason, fields, outcome_fields
 from hypothesis import given, settings
 
+from contracts.making import T, event_or_reason, fields, outcome_fields
 from driftline.contracts.decode import Decoder
 from driftline.contracts.diagnose import event_of
 from driftline.contracts.events import Event, Prediction

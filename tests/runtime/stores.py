@@ -55,13 +55,13 @@ class RedisBench:
         self._clients.append(RedisStore(RedisSettings(self._url), prefix=self.prefix))
         return self._clients[-1]
 
-    def keys(self) -> list[bytes]:
+    def stored(self) -> list[bytes]:
         with redis.Redis.from_url(self._url) as plain:
             return list(plain.scan_iter(match=f"{{{self.prefix}:*", count=1_000))
 
     def wipe(self) -> None:
         with redis.Redis.from_url(self._url) as plain:
-            for key in self.keys():
+            for key in self.stored():
                 plain.delete(key)
 
     async def close(self) -> None:

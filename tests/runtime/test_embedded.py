@@ -67,7 +67,7 @@ def test_they_die_with_a_killed_parent() -> None:
 
 def test_a_server_that_ends_at_once_says_what_it_wrote(tmp_path: Path) -> None:
     server = EmbeddedServer("store", lambda port: ["/bin/sh", "-c", "echo no luck; exit 3"], b"PING\r\n", tmp_path)
-    with pytest.raises(Misconfigured, match="embedded store does not start on .* no luck"):
+    with pytest.raises(Misconfigured, match=r"embedded store does not start on .* no luck"):
         server.start()
 
 

@@ -60,7 +60,7 @@ async def test_a_recreated_topic_is_shorter_than_the_position(log: MemoryLog) ->
 
 
 async def test_a_sleeper_is_expelled_and_rejoins(log: MemoryLog) -> None:
-    """A5. Mutation: let `expel` revoke its partitions: it would be told, which no sleeper is."""
+    """A5. Mutation: leave the sleeper among the members in `expel`: its commit is taken."""
     group = MemoryGroup(log, "events")
     sleeper, other = await member(group), await member(group)
     await sleeper.step()

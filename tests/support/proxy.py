@@ -37,10 +37,11 @@ class Proxy:
         self._tasks.add(task)
         upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._target)
         try:
-            await asyncio.gather(
-                self._copy(reader, upstream_writer, answers=False),
-                self._copy(upstream_reader, writer, answers=True),
-            )
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(
+                    self._copy(reader, upstream_writer, answers=False),
+                    self._copy(upstream_reader, writer, answers=True),
+                )
         finally:
             self._tasks.discard(task)
             for one in (writer, upstream_writer):

@@ -68,11 +68,11 @@ def accept_prediction(
     text is longer than `few_features` bytes."""
     model = wire.model
     version = wire.version
+    if wire.v is not None:
+        check_record_version(wire.v)
     if not (model.isprintable() and version.isprintable()):
         check_name("model", model)
         check_name("version", version)
-    if wire.v is not None:
-        check_record_version(wire.v)
     if type(time) is not int:
         time = _time(time)
     features = bytes(wire.features)
@@ -94,13 +94,13 @@ def accept_prediction(
 
 def accept_outcome(wire: OutcomeWire, id_: str | int, time: int | float | datetime) -> Outcome:
     """The outcome of a decoded record whose bytes are valid UTF-8."""
+    if wire.v is not None:
+        check_record_version(wire.v)
     check_name("model", wire.model)
     if wire.version is not None:
         check_name("version", wire.version)
     elif wire.prediction is not None:
         raise poison(Reason.SCHEMA, "version: an outcome that repeats its prediction names the version too")
-    if wire.v is not None:
-        check_record_version(wire.v)
     return Outcome(
         id=id_ if isinstance(id_, str) else _id(id_),
         model=wire.model,

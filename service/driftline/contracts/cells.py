@@ -94,7 +94,7 @@ def column_of(cells: Sequence[Cell]) -> Column | None:
     Columns of one kind take no loop in Python: MessagePack writes n floats as n times a tag and eight bytes."""
     n = len(cells)
     if type(cells[0]) is float:
-        packed = _pack(cells)
+        packed = _packed(cells)
         head = 1 if n < 16 else 3 if n < 65_536 else 5
         if len(packed) == head + 9 * n:
             table = np.frombuffer(packed, _PACKED, offset=head)
@@ -109,6 +109,13 @@ def column_of(cells: Sequence[Cell]) -> Column | None:
     if kinds == _TEXTS:
         return Column(np.full(n, np.nan), _all_short(cells))  # type: ignore[arg-type]
     return _mixed(cells)
+
+
+def _packed(cells: Sequence[Cell]) -> bytes:
+    try:
+        return _pack(cells)
+    except (OverflowError, RecursionError):
+        return b""
 
 
 def _all_short(texts: Sequence[str]) -> list[str | None]:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from driftline.contracts.cells import Cell, Json, cells_of, column_of, short
+from driftline.contracts.limits import MAX_TEXT
 from driftline.stats.rows import Column
 
 _STRUCT_NAMES: Final = 128
@@ -70,7 +71,8 @@ class FeatureDecoder:
         if n == 0:
             return Features({name: Column.missing(0) for name in self._names}, 0)
         if not self._layout:
-            self._lay_out(tuple(self._admitted(cells_of(texts[0]))))
+            first = cells_of(texts[0])
+            self._lay_out(tuple(name for name in first if len(name) <= MAX_TEXT and self._admit(name)))
         rows: list[tuple[Cell, ...]] = []
         strays: dict[str, _Stray] = {}
         dropped = 0
@@ -90,15 +92,14 @@ class FeatureDecoder:
         self._learn(strays, n)
         return Features(given | found, dropped)
 
-    def _admitted(self, cells: Iterable[str]) -> Iterable[str]:
-        for name in cells:
-            name = short(name)
-            if name in self._told_apart:
-                yield name
-            elif self._room > 0:
-                self._room -= 1
-                self._told_apart.add(name)
-                yield name
+    def _admit(self, name: str) -> bool:
+        """Whether a name has, or now gets, a column of its own."""
+        if name not in self._told_apart:
+            if self._room <= 0:
+                return False
+            self._room -= 1
+            self._told_apart.add(name)
+        return True
 
     def _keep_strays(self, row: int, cells: dict[str, Cell], strays: dict[str, _Stray]) -> int:
         """Put aside the cells that the layout has no place for. Returns how many were dropped."""
@@ -108,17 +109,21 @@ class FeatureDecoder:
                 continue
             stray = strays.get(name)
             if stray is None:
-                kept = next(iter(self._admitted((name,))), None)
-                if kept is None:
+                kept = short(name)
+                if not self._admit(kept):
                     dropped += 1
                     continue
-                stray = strays.setdefault(kept, _Stray())
+                stray = strays.setdefault(kept, _Stray(shortened=kept != name))
             stray.rows.append(row)
             stray.cells.append(cell)
         return dropped
 
     def _learn(self, strays: dict[str, _Stray], n: int) -> None:
-        common = tuple(name for name, stray in strays.items() if len(stray.rows) * _COMMON >= n)
+        common = tuple(
+            name
+            for name, stray in strays.items()
+            if not stray.shortened and len(stray.rows) * _COMMON >= n and _can_be_field(name)
+        )
         if common:
             self._lay_out(self._layout + common)
 
@@ -145,7 +150,8 @@ def _joined(parts: Sequence[Column]) -> Column:
 class _Stray:
     """The cells of a name that stands outside the layout, by row."""
 
-    def __init__(self) -> None:
+    def __init__(self, shortened: bool) -> None:
+        self.shortened = shortened
         self.rows: list[int] = []
         self.cells: list[Cell] = []
 

@@ -59,6 +59,10 @@ class StoreAudit:
         stands = await self._redis.hget(f"{{{self._prefix}:{stage}:{partition}}}:meta", "next")
         return int(stands or 0)
 
+    async def owned(self, stage: str, partition: int) -> bool:
+        """Whether a worker has ever taken this partition over."""
+        return bool(await self._redis.hexists(f"{{{self._prefix}:{stage}:{partition}}}:meta", "owner"))
+
     async def join(self) -> JoinFigures:
         figures = JoinFigures()
         counted: Counter[str] = Counter()

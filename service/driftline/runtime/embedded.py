@@ -73,7 +73,7 @@ class EmbeddedServer:
                 stderr=subprocess.STDOUT,
                 cwd=self._log.parent,
                 start_new_session=True,  # so that Ctrl-C reaches us first
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(),
             )
 
     def wait_ready(self) -> None:
@@ -238,7 +238,7 @@ def _answers(port: int, question: bytes) -> bool:
     return False
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """What the child does before it becomes the server, where the platform can: ask to be killed with us."""
     if not sys.platform.startswith("linux"):
         return None

@@ -23,9 +23,9 @@ class KafkaSettings:
     `idempotent` makes the broker drop the duplicates of a producer's own retries; the embedded broker has it
     not. `rebalance_timeout_ms` bounds how long a rebalance waits for a busy member, so it must exceed the time a
     loop may take to let go; a batch may block the event loop no longer than `session_timeout_ms`. On the embedded
-    broker a join takes half the session timeout, and twice that where the last member has died. `max_message_bytes` bounds key
-    and value of a record that we publish; brokers allow a little more than the default.
-    `end_lags` is for the embedded broker, which names the beginning of the last batch as the end of a log.
+    broker a join takes half the session timeout, and twice that timeout where the last member has gone.
+    `max_message_bytes` bounds key and value of a record that we publish; brokers allow a little more than the
+    default. `end_lags` is for the embedded broker, which names the beginning of the last batch as the end of a log.
     """
 
     bootstrap: str

@@ -1,0 +1,112 @@
+"""What the demo found out, as `--report FILE.json` has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from driftline.demo.audit import LedgerFigures
+from driftline.demo.memory_audit import JoinFigures
+from driftline.demo.processes import Kill
+from driftline.demo.signals import Said
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """What the publisher knows: it has no part in the counted figures. `refusals`: records that have to be refused, by
+    reason; `by_partition`: records."""
+
+    predictions: int
+    outcomes: int
+    copies: int
+    refusals: Mapping[str, int]
+    by_partition: Mapping[int, int]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """`predictions_published`, `outcomes_published` are the publisher's; every other count is summed from the topic
+    `blocks` and from Redis. `outcomes_counted` are the joined ones, `orphans` those whose prediction never came.
+    Times in `signals` are RFC 3339 of event time, in `kills` of wall time; latencies are seconds."""
+
+    predictions_published: int
+    outcomes_published: int
+    predictions_counted: int
+    outcomes_counted: int
+    duplicates: int
+    refused: int
+    joined: int
+    pending: int
+    expired: int
+    orphans: int
+    duplicates_by_kind: Mapping[str, int]
+    refused_by_reason: Mapping[str, int]
+    orphans_by_fate: Mapping[str, int]
+    signals: Sequence[Mapping[str, Any]]
+    signal_latency_s: Mapping[str, float | None]
+    kills: Sequence[Mapping[str, Any]]
+    checks: Sequence[Mapping[str, Any]]
+    passed: bool
+    events_per_s: float
+    wall_s: Mapping[str, float]
+    versions: Mapping[str, str]
+
+    def to_json(self) -> bytes:
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+
+def count_figures(published: Published, ledger: LedgerFigures, join: JoinFigures) -> dict[str, Any]:
+    """The counting part of a report."""
+    return {
+        "predictions_published": published.predictions,
+        "outcomes_published": published.outcomes,
+        "predictions_counted": ledger.predictions_counted,
+        "outcomes_counted": ledger.joined,
+        "duplicates": ledger.duplicates,
+        "refused": ledger.refused.total(),
+        "joined": ledger.joined,
+        "pending": join.pending,
+        "expired": join.expired,
+        "orphans": join.orphans,
+        "duplicates_by_kind": {
+            "predictions": ledger.tallies["duplicate_predictions"],
+            "outcomes": ledger.tallies["duplicate_outcomes"],
+        },
+        "refused_by_reason": dict(sorted(ledger.refused.items())),
+        "orphans_by_fate": {"waiting": join.orphans_waiting, "expired": join.orphans_expired},
+    }
+
+
+def signal_rows(verdicts: Sequence[Said]) -> list[dict[str, Any]]:
+    return [
+        {
+            "model": said.source[0],
+            "version": said.source[1],
+            "monitor": said.monitor,
+            "state": said.state,
+            "onset": None if said.onset is None else rfc3339(said.onset),
+            "time": rfc3339(said.time),
+            "sentence": said.sentence,
+        }
+        for said in verdicts
+    ]
+
+
+def kill_rows(kills: Sequence[Kill]) -> list[dict[str, Any]]:
+    return [
+        {
+            "stage": kill.stage,
+            "pid": kill.pid,
+            "at": rfc3339(kill.at),
+            "event_time": rfc3339(kill.event_time),
+            "published": kill.published,
+            "exit_code": kill.exit_code,
+        }
+        for kill in kills
+    ]
+
+
+def rfc3339(time: int) -> str:
+    """A time in ms, to the second."""
+    return datetime.fromtimestamp(time // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,166 @@
+"""What a person sees: a live picture on a terminal, a line every few seconds elsewhere, and the tables of the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from driftline.demo.checks import Check
+from driftline.demo.report import Report
+from driftline.demo.watch import Seen
+
+LINE_EVERY_S: Final = 5.0
+WEEKS_SHOWN: Final = 16
+SIGNALS_SHOWN: Final = 6
+_BAR: Final = 40
+_FULL: Final = 0.5
+"""The error rate at which a week's bar is full."""
+_COLOURS: Final = {"alarm": "bold red", "resolved": "green", "info": "cyan"}
+
+
+@dataclass
+class Scene:
+    """What there is to show."""
+
+    phase: str = ""
+    done: int = 0
+    total: int = 0
+    per_second: float = 0.0
+    event_time: int = 0
+    seen: Seen = field(default_factory=Seen)
+    notes: list[str] = field(default_factory=list)
+
+
+class Screen:
+    """For `with`. `show` as often as you like; `note` for what is to stay on the screen."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._live = Live(console=console, refresh_per_second=5) if console.is_terminal else None
+        self._line_due = 0.0
+
+    def __enter__(self) -> Screen:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.update(Text(""))
+            self._live.stop()
+            self._live = None
+
+    def note(self, text: str, style: str = "") -> None:
+        self.console.print(Text(text, style=style), soft_wrap=True)
+
+    def show(self, scene: Scene, now: float) -> None:
+        """`now`: monotonic seconds."""
+        if self._live is not None:
+            self._live.update(picture(scene))
+        elif scene.total and now >= self._line_due:
+            self._line_due = now + LINE_EVERY_S
+            self.note(line(scene))
+
+
+def line(scene: Scene) -> str:
+    alarms = sum(state == "alarm" for state, *_ in scene.seen.signals)
+    return (
+        f"{scene.done:,} of {scene.total:,} events, {scene.per_second:,.0f}/s; published up to "
+        f"{day(scene.event_time)}, judged up to {_judged(scene)}; {alarms} alarms"
+    )
+
+
+def picture(scene: Scene) -> RenderableType:
+    parts: list[RenderableType] = [Text(scene.phase, style="bold")]
+    if scene.total:
+        facts = Table.grid(padding=(0, 2))
+        facts.add_row(
+            ProgressBar(scene.total, scene.done, width=_BAR),
+            f"{scene.done:,} events",
+            f"{scene.per_second:,.0f}/s",
+            f"published: {day(scene.event_time)}",
+            f"judged: {_judged(scene)}",
+        )
+        parts.append(facts)
+        parts.append(_weeks(scene.seen))
+        parts.append(Panel(_signals(scene.seen.signals), title="signals", title_align="left"))
+    parts += [Text(note, style="yellow") for note in scene.notes]
+    return Group(*parts)
+
+
+def _weeks(seen: Seen) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    for week, (n, errors) in sorted(seen.weeks.items())[-WEEKS_SHOWN:]:
+        if n:
+            rate = errors / n
+            bar = "█" * round(min(rate / _FULL, 1.0) * _BAR)
+            table.add_row(f"{day(week):>6}", f"{rate:6.1%}", Text(bar, style="red" if rate > _FULL / 2 else "blue"))
+    return Panel(table, title="error by week (from blocks)", title_align="left")
+
+
+def _signals(signals: Sequence[tuple[str, str, int, str]]) -> RenderableType:
+    lines = [
+        Text.assemble((f"{state:9}", _COLOURS.get(state, "")), (f"{day(time):>6}  ", "dim"), sentence)
+        for state, _, time, sentence in signals[-SIGNALS_SHOWN:]
+    ]
+    return Group(*lines) if lines else Text("none yet", style="dim")
+
+
+def _judged(scene: Scene) -> str:
+    return "-" if scene.seen.watermark is None else day(scene.seen.watermark)
+
+
+def day(time: int) -> str:
+    moment = datetime.fromtimestamp(time / 1000, UTC)
+    return f"{moment.day} {moment:%b}"
+
+
+def show_report(console: Console, report: Report, checks: Sequence[Check]) -> None:
+    """The tables of the end."""
+    said = Table("", "verdict", "onset", "said on", "sentence", title="signals", title_justify="left", box=None)
+    for signal in report.signals:
+        state = str(signal["state"])
+        mark = "!" if state == "alarm" else " "
+        onset = str(signal["onset"] or "-")[:10]
+        said.add_row(
+            mark, Text(state, style=_COLOURS.get(state, "")), onset, str(signal["time"])[:10], signal["sentence"]
+        )
+    console.print(said)
+    figures = Table("", "", title="counted from the blocks topic and Redis", title_justify="left", box=None)
+    figures.columns[1].justify = "right"
+    for name in (
+        "predictions_published",
+        "outcomes_published",
+        "predictions_counted",
+        "outcomes_counted",
+        "duplicates",
+        "refused",
+        "joined",
+        "pending",
+        "expired",
+        "orphans",
+    ):
+        figures.add_row(name.replace("_", " "), f"{getattr(report, name):,}")
+    latency = report.signal_latency_s
+    figures.add_row("signal latency, p50 / p99", f"{_seconds(latency['p50'])} / {_seconds(latency['p99'])}")
+    figures.add_row("kills", ", ".join(str(kill["stage"]) for kill in report.kills))
+    console.print(figures)
+    for check in checks:
+        mark = Text("  ok  ", style="green") if check.holds else Text(" FAIL ", style="bold white on red")
+        console.print(Text.assemble(mark, check.claim, (f"  {check.detail}" if check.detail else "", "dim")))
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} s"

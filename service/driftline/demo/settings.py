@@ -1,0 +1,39 @@
+"""How the demo runs the stages: an own configuration file, and nothing of the caller's environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from driftline.config import Config, load
+from driftline.config.tree import ENV_PREFIX
+from driftline.runtime.embedded import EmbeddedServers
+
+PARTITIONS: Final = 4
+
+
+def write_settings(file: Path, servers: EmbeddedServers) -> Config:
+    """Write the file (JSON, which is YAML too) for the stages, and load it."""
+    settings: dict[str, Any] = {
+        "kafka": {
+            "bootstrap": servers.kafka_bootstrap,
+            "idempotent": False,
+            "end_lags": True,
+            "session_timeout_ms": 6_000,
+            "rebalance_timeout_ms": 3_000,
+        },
+        "redis": {"url": servers.redis_url},
+        "topics": {"partitions": {"events": PARTITIONS}},
+        "runtime": {"revoke_deadline_s": 2.0, "http": {"port": 0}},
+        "logging": {"format": "text"},
+    }
+    file.write_bytes(orjson.dumps(settings, option=orjson.OPT_INDENT_2))
+    return load(file, environ={}).config
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without Driftline's variables, which would win over the file."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(ENV_PREFIX)}
