@@ -22,8 +22,6 @@ from driftline.stats.settings import DetectionSettings
 StageName = Literal["ingest", "judge"]
 
 _HOUR_MS: Final = 3_600_000
-_END_SLACK: Final = 100_000
-"""By how many records the end that a broker reports may lag behind its log, where `kafka.end_lags` says so."""
 
 
 def _text(path: Path | None) -> str | None:
@@ -159,7 +157,6 @@ def loop_settings(config: Config, stage: StageName, *, structure: str) -> LoopSe
         on_fold_error=ingest.on_fold_error if stage == "ingest" else "pause",
         dead_letters_per_s=ingest.limits.dead_letters_per_s,
         dead_letter_burst=ingest.limits.dead_letter_burst,
-        end_slack=_END_SLACK if config.kafka.end_lags else 0,
         structure=structure,
         fingerprint=config.fingerprint(stage),
     )

@@ -1,4 +1,4 @@
-"""faults.md D30 to D32 and D34: whatever stands in a record, the answer is an event or Poison, and the right one."""
+"""faults.md D30 to D32 and D34: whatever stands in a record, the answer is an event or the right Poison."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def test_state_is_bounded_and_of_one_size() -> None:
     size = sum(map(len, detector.to_state().values()))
     for unit in range(50):
         feed(detector, 0.9, unit)
-    assert sum(map(len, detector.to_state().values())) == size == 3 * (240 + 44)
+    assert sum(map(len, detector.to_state().values())) == size == 3 * (240 + 48)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

@@ -14,12 +14,13 @@ from driftline.stats.opinions import Opinions
 def test_both_notice_a_shift_and_say_when() -> None:
     rng = np.random.default_rng(1)
     heard = Opinions()
+    first: dict[str, int] = {}
     for i, x in enumerate([*rng.normal(0, 1, 400), *rng.normal(3, 1, 400)]):
-        heard.update(float(x), i)
-    for name in opinions.NAMES:
-        time = heard.noticed[name]
-        assert time is not None
-        assert 400 <= time < 460
+        for name in heard.update(float(x), i):
+            first.setdefault(name, i)
+            assert heard.noticed[name] == i
+    assert first.keys() == set(opinions.NAMES)
+    assert all(400 <= time < 460 for time in first.values())
 
 
 def test_restored_state_goes_on_bit_for_bit() -> None:

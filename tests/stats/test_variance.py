@@ -45,13 +45,15 @@ def test_pane_effects_are_found_and_noise_is_nearly_none() -> None:
 
 
 def test_a_slow_wave_is_pane_variance_too() -> None:
-    """A wave over 64 panes is as large after averaging 16 of them. Mutation: stop at g = 1 in `pane_variance`."""
+    """A wave over 64 panes is as large after averaging 32 of them, and known less well: 1.36 times as large a b.
+
+    Mutation: stop at g = 1 in `pane_variance`."""
     rng = np.random.default_rng(5)
     n = rng.integers(30, 90, 512).astype(np.float64)
-    level = np.repeat(rng.normal(0, 0.1, 8), 64)
-    means = (level + rng.normal(0, 1, 512) / np.sqrt(n))[None]
-    one = np.ones(1)
-    assert pane_variance(means, n, one, one)[0] > 0.01
+    level = np.repeat([0.1, -0.1] * 4, 64)
+    means = level + rng.normal(0, 1, (20, 512)) / np.sqrt(n)
+    one = np.ones(20)
+    assert pane_variance(means, n, one, one).mean() > 0.0135
 
 
 def test_too_few_units_say_nothing() -> None:

@@ -67,8 +67,8 @@ def embedded_overrides(servers: EmbeddedServers) -> dict[str, object]:
         "kafka.idempotent": False,
         "kafka.end_lags": True,
         # This broker makes every join wait for half of it.
-        "kafka.rebalance_timeout_ms": 3_000,
-        "kafka.session_timeout_ms": 6_000,
+        "kafka.session_timeout_ms": 4_000,
+        "kafka.rebalance_timeout_ms": 4_000,
         "runtime.revoke_deadline_s": 2.0,
         "redis.url": servers.redis_url,
     }

@@ -32,8 +32,8 @@ SEED: Final = 2013
 @dataclass(frozen=True)
 class Script:
     """Who says what when: entry i publishes `kind[i]` of flight `row[i]` at event time `at[i]` (ms), in order of
-    time. Every flight has one prediction, which is poison for SPOILT of them: their outcomes find no partner. COPIES
-    predictions are sent a second time. A function of the flights and the seed alone."""
+    time. Every flight has one prediction, which is poison for SPOILT of them: their outcomes find no partner.
+    COPIES predictions are sent a second time. A function of the flights and the seed alone."""
 
     flights: Flights
     predictions: Predictions
@@ -83,7 +83,9 @@ def write_script(flights: Flights, predictions: Predictions, copies: int = COPIE
     told = np.flatnonzero(flights.known_at != NEVER)
     delays = random.integers(1, COPY_DELAY_MIN * MINUTE_MS, size=copies)
     at = np.concatenate([flights.time, flights.known_at[told], flights.time[copied] + delays])
-    kind = np.concatenate([kinds_of_prediction, np.full(len(told), OUTCOME), np.full(copies, COPY)]).astype(np.uint8)
+    kind = np.concatenate([kinds_of_prediction, np.full(len(told), OUTCOME), np.full(copies, COPY)]).astype(
+        np.uint8
+    )
     row = np.concatenate([np.arange(n), told, copied])
     order = np.lexsort((row, kind, at))
     poison = {int(flight): number % len(KINDS) for number, flight in enumerate(poisoned)}

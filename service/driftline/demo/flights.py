@@ -28,8 +28,8 @@ MINUTE_MS: Final = 60_000
 CATEGORIES: Final = ("carrier", "origin", "dest")
 CALENDAR: Final = ("distance", "sched_minute", "weekday")
 WEATHER: Final = ("temp", "humid", "wind_dir", "wind_speed", "precip", "visib")
-"""Not `dewp`, which the temperature and the humidity give, nor `pressure`, which is missing in one hour of nine, nor
-`wind_gust`, in three of four."""
+"""Not `dewp`, which the temperature and the humidity give, nor `pressure`, which is missing in one hour of nine,
+nor `wind_gust`, in three of four."""
 NUMBERS: Final = (*CALENDAR, *WEATHER)
 
 Ints = npt.NDArray[np.int64]
@@ -40,8 +40,8 @@ Texts = npt.NDArray[np.object_]
 @dataclass(frozen=True)
 class Flights:
     """Flights in order of (time, id). `time` and `known_at`: ms since the epoch, `known_at` NEVER where no outcome
-    comes. `late` is False there. `texts` by CATEGORIES, `numbers` by NUMBERS with NaN for what is missing. `month` is
-    that of the local date."""
+    comes. `late` is False there. `texts` by CATEGORIES, `numbers` by NUMBERS with NaN for what is missing.
+    `month` is that of the local date."""
 
     id: Texts
     time: Ints

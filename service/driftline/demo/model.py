@@ -24,8 +24,8 @@ class Predictions:
 
 
 class DelayModel:
-    """Predicts whether a flight will be late. Deterministic: fixed seed, no early stopping. Shallow trees: deeper ones
-    learn January by heart and err more in February already."""
+    """Predicts whether a flight will be late. Deterministic: fixed seed, no early stopping. Shallow trees: deeper
+    ones learn January by heart and err more in February already."""
 
     def __init__(self, january: Flights) -> None:
         from sklearn.ensemble import HistGradientBoostingClassifier

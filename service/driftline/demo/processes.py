@@ -17,7 +17,6 @@ from driftline.errors import Misconfigured
 from driftline.runtime.embedded import die_with_parent
 
 STOP_S: Final = 20.0
-_POLL_S: Final = 0.02
 _TAIL_LINES: Final = 15
 
 
@@ -78,21 +77,20 @@ class StageProcess:
         return Kill(self.stage, process.pid, at, event_time, published, code)
 
     async def stop(self) -> int | None:
-        """SIGTERM, and SIGKILL after STOP_S. Its exit code; None if it was not running."""
+        """SIGTERM, and SIGKILL after STOP_S. Its exit code; None if it was not running or did not obey."""
         process, self._process = self._process, None
         if process is None:
             return None
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        deadline = self._clock.monotonic() + STOP_S
         try:
-            while process.poll() is None and self._clock.monotonic() < deadline:
-                await asyncio.sleep(_POLL_S)
+            return await asyncio.to_thread(process.wait, STOP_S)
+        except subprocess.TimeoutExpired:
+            return None
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        return process.returncode
 
     def _tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]

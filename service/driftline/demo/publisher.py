@@ -31,6 +31,7 @@ class Publisher:
         self._begins: list[int] = []
         self._sent_at: list[int] = []
         self._counts: Counter[int] = Counter()
+        self._started = 0.0
         self.done = 0
         self.by_partition = dict.fromkeys(range(partitions), 0)
 
@@ -52,9 +53,14 @@ class Publisher:
         """Event time of what is published next, ms; of the last event in the end."""
         return int(self._script.at[min(self.done, self._script.n - 1)])
 
+    @property
+    def per_second(self) -> float:
+        """Events published a second so far."""
+        return self.done / max(self._clock.monotonic() - self._started, CHUNK_S)
+
     async def run(self) -> None:
         """Never more than the rate, less where the log is slower. Transient passes through."""
-        started = self._clock.monotonic()
+        started = self._started = self._clock.monotonic()
         for first in range(0, self._script.n, self._chunk):
             after = min(first + self._chunk, self._script.n)
             records = self._script.records(first, after, self._topic, self._partitions)

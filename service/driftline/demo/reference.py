@@ -12,8 +12,8 @@ from driftline.demo.model import Predictions
 
 
 def reference_table(flights: Flights, predictions: Predictions) -> Any:
-    """A pyarrow table in order of time: id, time (ms), features, prediction, score, outcome and its time, null where
-    none came."""
+    """A pyarrow table in order of time: id, time (ms), features, prediction, score, outcome and its time, null
+    where none came."""
     import pyarrow as pa
 
     never = flights.known_at == NEVER

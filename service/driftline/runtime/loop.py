@@ -37,9 +37,7 @@ Prepared = TypeVar("Prepared")
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """Bounds and policies of a loop. Times in seconds.
-
-    `end_slack` is by how many records the broker's end of log may lag behind the truth (0 on Apache Kafka)."""
+    """Bounds and policies of a loop. Times in seconds."""
 
     max_batch: int = 50_000
     poll_s: float = 0.25
@@ -51,7 +49,6 @@ class LoopSettings:
     on_fold_error: Literal["deadletter", "pause"] = "deadletter"
     dead_letters_per_s: float = 500.0
     dead_letter_burst: int = 10_000
-    end_slack: int = 0
     structure: str = ""
     """What may never change under a stored state (partition counts): another one refuses to start."""
     fingerprint: str = ""
@@ -524,7 +521,7 @@ class Loop(Generic[State, Prepared]):
 
     async def _check_bounds(self, slot: Slot, recovery: Recovery, bounds: Bounds) -> Recovery:
         """Refuse to go on over missing records, or go on aloud: never silently."""
-        if bounds.begin <= recovery.start <= bounds.end + self._settings.end_slack:
+        if bounds.begin <= recovery.start <= bounds.end:
             return recovery
         gap = LogGap(
             f"{self._stage.topic}/{slot.partition}",

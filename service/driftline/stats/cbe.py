@@ -11,7 +11,7 @@ The onset of a cell is the start that carries most of its R: the update after th
 since the start was 0 or less (Page's CUSUM, the likelihood's own estimate). That R itself was below dt says less:
 where a unit is worth little evidence (n_eff near 1), R follows the elapsed time and never comes back to dt.
 
-Memory per witness: 240 bytes (10 cells of one float64, one int32 and three float32), per monitor 44 more; nothing
+Memory per witness: 240 bytes (10 cells of one float64, one int32 and three float32), per monitor 48 more; nothing
 grows. An update is one vectorised pass, a pure function of state and arguments.
 
 Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change detection" (2022).
