@@ -164,6 +164,8 @@ def test_d39_a_missing_time_is_refused() -> None:
         ({"prediction": 2**63}, "number"),
         ({"prediction": float("nan")}, "number"),
         ({"score": float("inf")}, "number"),
+        ({"score": 10**400}, "number"),
+        ({"latency_ms": -(10**4000)}, "number"),
         ({"scores": {"a": float("nan")}}, "number"),
         ({"latency_ms": float("nan")}, "number"),
         ({"scores": {f"c{i}": 0.5 for i in range(65)}}, "too_many"),

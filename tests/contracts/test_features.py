@@ -277,7 +277,7 @@ def test_what_no_door_lets_through_is_poison(broken: bytes) -> None:
 def test_d31_wide_events_are_read_in_full() -> None:
     """faults.md D31: up to the limit of 2,000 features an event is taken, in any order of names.
 
-    Mutation: in FeatureDecoder._lay_out, drop the limit on names of a struct: still right, but quadratic.
+    Mutation: in FeatureDecoder._part, append `tuple(cells.values())` for a row that is read by itself.
     """
     names = [f"w{i}" for i in range(2_000)]
     forth = json.dumps({name: i for i, name in enumerate(names)}).encode()

@@ -12,13 +12,17 @@ from contracts.making import T, outcome, prediction, reason, text
 from driftline.contracts.decode import Decoder
 from driftline.contracts.mapping import FieldMapping, KindAt, find
 
-SCORED = {
+SCORED: dict[str, Any] = {
     "event": {"kind": "scored", "at": T / 1000, "user.id": "u-1"},
     "model": {"name": "fraud", "release": "7"},
     "inputs": {"amount": 1.5, "country": "DE"},
     "answer": {"label": "yes", "p": 0.9, "took": 12},
 }
-TRUTH = {"event": {"kind": "truth", "at": T / 1000, "user.id": "u-1"}, "model": {"name": "fraud"}, "label": "no"}
+TRUTH: dict[str, Any] = {
+    "event": {"kind": "truth", "at": T / 1000, "user.id": "u-1"},
+    "model": {"name": "fraud"},
+    "label": "no",
+}
 MAPPING = FieldMapping(
     kind=KindAt(path="event.kind", values={"scored": "prediction", "truth": "outcome"}),
     id="event.user.id",
@@ -66,12 +70,9 @@ def test_native_records_go_before_the_mapping() -> None:
 
 def test_a_record_the_mapping_does_not_fit_is_poison() -> None:
     decoder = Decoder(mapping=MAPPING)
-    for record in (
-        {},
-        SCORED | {"event": {"kind": "scored"}},
-        SCORED | {"event": {"kind": "other"}},
-        {"event": []},
-    ):
+    timeless, unknown = ({"event": {"kind": kind}} for kind in ("scored", "other"))
+    unfit: list[dict[str, Any]] = [{}, SCORED | timeless, SCORED | unknown, {"event": []}]
+    for record in unfit:
         assert reason(json.dumps(record).encode(), decoder=decoder) == "mapping"
     assert reason(json.dumps(SCORED | {"model": {}}).encode(), decoder=decoder) == "schema"
     assert reason(json.dumps(SCORED | {"answer": {"p": "high"}}).encode(), decoder=decoder) == "schema"

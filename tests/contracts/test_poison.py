@@ -112,7 +112,7 @@ NO_EVENT = ["[]", "[[]   ]", "null", "true", "-0", "20e1", '"asd"', "[1,null,2]"
 def test_d30_what_is_not_json_is_poison_wherever_it_stands(case: str) -> None:
     """faults.md D30: the n_ cases, as the whole value, as a feature, as an undeclared field.
 
-    Mutation: in decode._REFUSED, drop msgspec.DecodeError (it is no ValueError).
+    Mutation: in decode._REFUSED, drop msgspec.DecodeError and ValueError.
     """
     broken = case.split(" ", 1)[1].encode()
     assert reason(broken) == "json"
@@ -161,7 +161,7 @@ def test_d30_bytes_that_are_no_utf8_text_are_poison(value: bytes | None, why: st
 def test_d30_lone_surrogates_are_poison(half: str) -> None:
     """faults.md D30: half a surrogate pair, in an id, a feature's name or value, or an undeclared field.
 
-    Mutation: in loose.read_object, drop the call of _refuse_half_pairs.
+    Mutation: in loose._forgivingly, drop the call of _refuse_half_pairs.
     """
     escape = half.encode()
     for value in (

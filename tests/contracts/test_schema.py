@@ -132,17 +132,18 @@ def test_every_reason_of_the_decoder_has_an_example() -> None:
 
 
 def _beyond_json_schema(value: Any) -> bool:
-    """What no schema can say: integers that JSON Schema cannot tell from floats, dates that do not exist."""
+    """An integer that JSON Schema takes for a number, whatever its bounds as an integer."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63
 
 
 @given(RECORDS | st.builds(lambda f, v: fields() | {f: v}, st.sampled_from(FIELDS), VALUES))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, derandomize=True)
 def test_schema_and_decoder_agree(record: dict[str, Any]) -> None:
     """A record the schema takes is an event, and one it refuses is not."""
     text = json.dumps(record)
     assume("NaN" not in text and "Infinity" not in text)
     assume(not any(_beyond_json_schema(record.get(field)) for field in ("prediction", "outcome", "id")))
+    assume(not isinstance(record.get("id"), float))  # 1.0 is an integer to JSON Schema
     kind = "prediction" if record.get("type") == "prediction" else "outcome"
     taken = not isinstance(event_or_reason(text.encode()), str)
     assert VALIDATORS[kind].is_valid(json.loads(text)) == taken

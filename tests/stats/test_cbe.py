@@ -22,8 +22,8 @@ def make_table(monitors: int = 2, a: float = 1.0, b: float = 0.0) -> WitnessTabl
     back = [np.array([x[i] for x in backs]) for i in (0, 1)]
     return WitnessTable(
         monitor=np.arange(monitors),
-        a=np.full(monitors, a),
-        b=np.full(monitors, b),
+        a=np.full((monitors, 2), a),
+        b=np.full((monitors, 2), b),
         slope=np.stack([one[0]] * monitors),
         offset=np.stack([one[1]] * monitors),
         log_weight=np.full((monitors, 2, 5), math.log(0.1)),

@@ -116,7 +116,10 @@ def _number(value: Any, field: str) -> float | None:
         raise poison(Reason.NUMBER, f"{field}: not a finite number")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise poison(Reason.SCHEMA, f"{field}: a number is wanted")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise poison(Reason.NUMBER, f"{field}: beyond the range of a number") from None
 
 
 def _label(record: Mapping[str, Any], field: str) -> Label | None:

@@ -13,12 +13,14 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from driftline.contracts.limits import Limits
 from driftline.contracts.reasons import Reason, poison
 
 NON_FINITE_KEY: Final = "$nonfinite"
 _DIGITS: Final = 300
-"""Integers up to this many digits are kept; they still fit a float64."""
+"""Digits of an integer that surely fits a float64."""
 
 
 class NonFinite(str):
@@ -34,11 +36,23 @@ def _float(text: str) -> float | NonFinite:
     return number if math.isfinite(number) else NonFinite("range")
 
 
+_encode: Final = msgspec.json.Encoder().encode
+_strictly: Final = msgspec.json.Decoder().decode
 _READER: Final = json.JSONDecoder(parse_float=_float, parse_int=_integer, parse_constant=NonFinite)
 
 
 def read_object(value: bytes) -> dict[str, Any]:
     """The object `value` holds. Poison `encoding`, `json`, `nesting` or `not_an_object` if there is none."""
+    try:
+        found = _strictly(value)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        found = _forgivingly(value)
+    if not isinstance(found, dict):
+        raise poison(Reason.NOT_AN_OBJECT, "the value is JSON but no object")
+    return found
+
+
+def _forgivingly(value: bytes) -> Any:
     if value.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise poison(Reason.ENCODING, "the value begins with a byte-order mark")
     try:
@@ -54,8 +68,6 @@ def read_object(value: bytes) -> dict[str, Any]:
     except ValueError as error:
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         raise poison(Reason.JSON, f"not JSON{where}") from None
-    if not isinstance(found, dict):
-        raise poison(Reason.NOT_AN_OBJECT, "the value is JSON but no object")
     if "\\u" in text:
         _refuse_half_pairs(found)
     return found
@@ -76,7 +88,10 @@ def features_text(features: Mapping[str, Any], limits: Limits) -> bytes:
     if len(features) > limits.max_features:
         raise poison(Reason.TOO_MANY, f"features: more than {limits.max_features}")
     plain = {name: _scalar(value) for name, value in features.items()}
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    try:
+        return _encode(plain)
+    except OverflowError:
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False).encode("utf-8")
 
 
 def _scalar(value: Any) -> Any:

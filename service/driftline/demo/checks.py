@@ -48,6 +48,7 @@ def check_counts(published: Published, ledger: LedgerFigures, join: JoinFigures)
         _same("outcomes received = outcomes published", ledger.outcomes_received, published.outcomes),
         _same("joined, by the ledger = joined, by the store", ledger.joined, join.joined),
         _same("duplicates = copies that were sent", ledger.duplicates, published.copies),
+        _same("orphans = outcomes whose prediction was poison", join.orphans, published.lonely),
         _same("refused by reason = poison that was sent", dict(ledger.refused), dict(published.refusals)),
         _same("the ledger ends where the events end", ledger.ends, dict(published.by_partition)),
         _none("ranges follow each other without gap or overlap, blocks hold what tallies say", ledger.problems),

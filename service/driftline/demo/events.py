@@ -50,6 +50,11 @@ class Script:
     def count(self, *kinds: int) -> int:
         return int(np.isin(self.kind, kinds).sum())
 
+    def lonely(self) -> int:
+        """How many outcomes are of a prediction that is poison: they can find no partner, and only they."""
+        poisoned = np.fromiter(self.poison, np.int64, len(self.poison))
+        return int((self.flights.known_at[poisoned] != NEVER).sum())
+
     def refusals(self) -> dict[str, int]:
         """How many records are to be refused, by reason."""
         return dict(Counter(KINDS[number].reason for number in self.poison.values()))

@@ -129,6 +129,7 @@ class Demo:
             predictions=publisher.predictions,
             outcomes=publisher.outcomes,
             copies=script.count(COPY),
+            lonely=script.lonely(),
             refusals=script.refusals(),
             by_partition=publisher.by_partition,
         )

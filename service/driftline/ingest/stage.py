@@ -27,7 +27,7 @@ from driftline.outgoing import dead_letter_record
 from driftline.registry import ModelKey, ProfileRegistry
 from driftline.runtime.log import Bounds, LogReader, Outgoing, Record
 from driftline.runtime.stage import Batch, Folded, Oversize, Recovery
-from driftline.runtime.store import Snapshot, Store
+from driftline.runtime.store import Slot, Snapshot, Store
 from driftline.stats.codec import pack, unpack
 from driftline.stats.profile import Profile
 from driftline.system_signals import gap_signal, state_lost_signal
@@ -57,11 +57,12 @@ class IngestSettings:
 
 class IngestState(msgspec.Struct, frozen=True):
     """One input partition's memory: its watermark, the last event-time day on which the join's memory was tidied,
-    and pairs that were completed while a published range was folded again."""
+    pairs that were completed while a published range was folded again, and whether its last range was idle."""
 
     watermark: int = NO_WATERMARK
     tidied: int = 0
     carried: tuple[Pair, ...] = ()
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class IngestStage:
         if self._settings.join and asked:
             meetings = await self._store.join(day, asked)
             if day > state.tidied:
-                await self._store.expire(day - self._settings.join_days)
+                await self._tidy(day, batch.partition)
         else:
             meetings = unjoined(asked)
         sorted_out = sort_out(batch, events, meetings)
@@ -148,6 +149,18 @@ class IngestStage:
         keys.update((p.model, p.version) for p in (*sorted_out.pairs, *state.carried))
         profiles = {key: found for key in keys if (found := self._registry.profile(*key)) is not None}
         return Prepared(gathered, sorted_out, profiles, watermark)
+
+    async def _tidy(self, day: int, partition: int) -> None:
+        """Let go of halves written `join_days` before the day of the source that is furthest behind, and of nothing
+        while a source has shown no event. Sources that are idle hold nothing up. Were it our own day, a source
+        that reads a backlog ahead of the others would take from them what they are still to join."""
+        for source in range(self._settings.sources):
+            if source != partition:
+                snapshot = await self._store.read(Slot(self.name, source))
+                other, _ = self.load(source, snapshot.fields)
+                if not other.idle:
+                    day = min(day, _day(other.watermark))
+        await self._store.expire(day - self._settings.join_days)
 
     def _watermark(self, state: IngestState, events: Sequence[tuple[int, Event]]) -> int:
         """The running maximum over ranges of the median event time, less the lateness: one bad clock, or a few,
@@ -175,7 +188,7 @@ class IngestStage:
         size = sum(len(r.value or b"") for r in outbox)
         if size > self._settings.max_write_bytes and len(batch.records) > 1:
             raise Oversize(f"{size} bytes of bundles")
-        after = IngestState(prepared.watermark, max(state.tidied, _day(prepared.watermark)), carried)
+        after = IngestState(prepared.watermark, max(state.tidied, _day(prepared.watermark)), carried, batch.idle)
         body = msgspec.msgpack.encode(after)
         fields = {STATE: pack(STATE_KIND, STATE_VERSION, body)}
         return Folded(after, batch.next, fields, outbox, dead_letters=dead_letters)

@@ -52,7 +52,7 @@ MONITOR_FIELDS: Final = (
 class WitnessTable:
     """The witnesses of a section, monitor after monitor; K witnesses, M monitors.
 
-    `monitor` int [K] ascending and every monitor present; `a`, `b` [K]; `slope`, `offset`, `log_weight`
+    `monitor` int [K] ascending and every monitor present; `a`, `b` [K, 2], both lines of the variance; `slope`, `offset`, `log_weight`
     [K, 2, 5] (log prior of the cell, -inf where it has none, each monitor's sums to ln 1); `back_slope`,
     `back_offset` [K, 2]."""
 
@@ -68,7 +68,7 @@ class WitnessTable:
     def __post_init__(self) -> None:
         k = len(self.monitor)
         shapes = [x.shape for x in (self.a, self.b, self.slope, self.offset, self.log_weight)]
-        if shapes != [(k,), (k,), (k, 2, 5), (k, 2, 5), (k, 2, 5)] or self.back_slope.shape != (k, 2):
+        if shapes != [(k, 2), (k, 2), (k, 2, 5), (k, 2, 5), (k, 2, 5)] or self.back_slope.shape != (k, 2):
             raise ValueError(f"a table of {k} witnesses has arrays of shapes {shapes}")
         if k and not np.array_equal(np.unique(self.monitor), np.arange(self.monitor[-1] + 1)):
             raise ValueError("witnesses are not grouped by monitor")
@@ -118,13 +118,14 @@ class BlockDetector:
         Raises ValueError on arrays of other shapes and on values that are not finite: one would blind a monitor
         for ever."""
         t = self.table
-        if not (due.shape == days.shape == start.shape == self.alarm.shape and y.shape == n.shape == t.a.shape):
-            raise ValueError(f"{len(t.a)} witnesses of {t.monitors} monitors; given {y.shape} and {due.shape}")
+        if not (due.shape == days.shape == start.shape == self.alarm.shape and y.shape == n.shape == t.monitor.shape):
+            raise ValueError(f"{len(t.monitor)} witnesses of {t.monitors} monitors; given {y.shape} and {due.shape}")
         seen = due[t.monitor] & (n > 0.0)
         y = np.where(seen, y, 0.0)
         if not (np.isfinite(y).all() and np.isfinite(n).all() and (days[due] > 0.0).all()):
             raise ValueError("means and lengths of a unit must be finite, and lengths positive")
-        n_eff = np.where(seen, 1.0 / (t.a / np.maximum(n, 1.0) + t.b), 0.0)
+        inflation = (t.a / np.maximum(n, 1.0)[:, None] + t.b).max(axis=1)
+        n_eff = np.where(seen, 1.0 / inflation, 0.0)
         self._recover(due & (self.alarm >= 0), y, n, n_eff, start)
         return self._accumulate(due & (self.alarm < 0), y, n, n_eff, days, start)
 

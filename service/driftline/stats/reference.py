@@ -38,7 +38,7 @@ from driftline.stats.section import (
     Stream,
 )
 from driftline.stats.settings import DetectionSettings
-from driftline.stats.variance import event_inflation, pane_variance
+from driftline.stats.variance import event_inflation, pane_variance, without_unit_means
 from driftline.stats.witness import MISSING_BIN, WIDTH, Witness, witness_values
 from driftline.stats.wording import number
 
@@ -232,6 +232,15 @@ def _longest_gap(codes: NDArray[np.uint8], bounds: NDArray[np.intp]) -> int:
     return longest
 
 
+def _inflation_within(series: Floats, sources: NDArray[np.uint16] | None, unit: NDArray[np.intp]) -> Floats:
+    """`a` of what varies inside units; what follows the last unit is left out. `unit` of each row, from 0."""
+    if not len(unit):
+        return np.ones(len(series))
+    _, unit = np.unique(unit, return_inverse=True)
+    n = len(unit)
+    return event_inflation(without_unit_means(series[:, :n], unit), None if sources is None else sources[:n])
+
+
 def _fit(
     questions: list[Question],
     bins: NDArray[np.uint8],
@@ -255,13 +264,14 @@ def _fit(
             continue
         keep = np.ones(len(bins), np.bool_) if over_rows else has
         f = np.stack([witness_values(q.form, q.bin, scores) for q in group])
-        a = event_inflation(f[:, bins[keep]], None if sources is None else sources[keep])
+        series, of = f[:, bins[keep]], None if sources is None else sources[keep]
+        a = np.stack([event_inflation(series, of), _inflation_within(series, of, unit_of[keep[: len(unit_of)]])])
         n = (counts if over_rows else counts[:, :MISSING_BIN]).sum(axis=1).astype(np.float64)
         seen = n > 0
         means = f @ counts[seen].T / n[seen]
         sigma = np.array([q.sigma for q in group])
-        b = pane_variance(means, n[seen], np.square(sigma), a)
-        error = settings.z_ref * sigma * np.sqrt(a / int(keep.sum()) + b / max(units, 1))
+        b = np.stack([pane_variance(means, n[seen], np.square(sigma), line) for line in a])
+        error = settings.z_ref * sigma * np.sqrt((a / int(keep.sum()) + b / max(units, 1)).max(axis=0))
         witnesses += [
             Witness(
                 form=q.form,
@@ -270,8 +280,10 @@ def _fit(
                 weight=(q.prior or rest) / total,
                 mu=q.mu,
                 sigma=q.sigma,
-                a=float(a[i]),
-                b=float(b[i]),
+                a=float(a[0, i]),
+                b=float(b[0, i]),
+                a_within=float(a[1, i]),
+                b_within=float(b[1, i]),
                 eps=max(q.smallest, float(error[i])),
                 up=q.up,
                 down=q.down,

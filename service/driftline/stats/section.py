@@ -153,8 +153,8 @@ def _witness_table(columns: list[ColumnReference]) -> WitnessTable:
         log_weight = np.log(weight)
     return WitnessTable(
         monitor=monitor,
-        a=np.array([witness.a for _, witness in pairs]),
-        b=np.array([witness.b for _, witness in pairs]),
+        a=np.array([(witness.a, witness.a_within) for _, witness in pairs]).reshape(-1, 2),
+        b=np.array([(witness.b, witness.b_within) for _, witness in pairs]).reshape(-1, 2),
         slope=slope,
         offset=offset,
         log_weight=log_weight,

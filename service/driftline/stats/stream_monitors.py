@@ -41,7 +41,7 @@ class MonitorStatus:
     """Where a monitor stands. `why_not`: why it never pages (empty where it does). `log_evidence` is -inf before
     its first unit, and in alarm the log of the evidence that all is well again. `n`: values judged so far.
     `smallest_shift`: in words, what its reference lets it see; `a`, `b`: variance of a unit's mean over sigma^2
-    is a/n + b; `delay`: values needed, about, to see a shift of 0.2 SD (None where it is smaller than eps)."""
+    is a/n + b or more; `delay`: values needed, about, to see a shift of 0.2 SD (None where it is smaller than eps)."""
 
     monitor: str
     alarm: bool
@@ -152,7 +152,7 @@ class StreamMonitors:
             return set()
         if self.columns[j].kind == "rate":
             return self.opinions[j].update_events(round(float(y[k] * n[k])), int(n[k]), end)
-        scale = w.sigma * math.sqrt(w.a / float(n[k]) + w.b)
+        scale = w.sigma * math.sqrt(w.inflation(float(n[k])))
         return self.opinions[j].update(float(y[k] - w.mu) / scale, end)
 
     def _decide(self, j: int, evidence: float, threshold: float, noticed: set[str], end: int) -> Change | None:
@@ -315,4 +315,4 @@ def _delay(witness: Witness, log_threshold: float, unit: int) -> int | None:
     if shift <= 0.0 or log_threshold == math.inf:
         return None
     nats = log_threshold - math.log(witness.weight / 10.0)
-    return math.ceil(nats / (shift * shift / 2.0) * (witness.a + witness.b * unit))
+    return math.ceil(nats / (shift * shift / 2.0) * witness.inflation(unit) * unit)

@@ -5,6 +5,10 @@ each whole series (60,000 rows x 20 columns x 14 witnesses take about 2 s of one
 `b` (0 or more) is what more events in the pane do not average away: a pane's own weather. Without `b` evidence
 grows with traffic for ever; without `a` one slow wave counts as many events.
 
+At the traffic of the reference the two cannot be told apart: an effect of the pane correlates its events, so that
+`a` takes all of it and nothing is left for `b`. Therefore a second line is fitted to the series freed of its unit
+means (`without_unit_means`), which leaves such effects to `b`, and the larger of both variances counts.
+
 C. J. Geyer, "Practical Markov chain Monte Carlo", Statistical Science 7 (1992).
 """
 
@@ -64,6 +68,13 @@ def _autocorrelation(series: Floats) -> Floats:
     return np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-12 * n)
 
 
+def without_unit_means(series: Floats, unit: NDArray[np.intp]) -> Floats:
+    """`series` [witnesses, n] less the mean of each unit; `unit` [n]: ascending from 0, every unit present."""
+    starts = np.flatnonzero(np.diff(unit, prepend=-1))
+    means = np.add.reduceat(series, starts, axis=1) / np.bincount(unit)
+    return np.asarray(series - means[:, unit])
+
+
 def pane_variance(means: Floats, n: Floats, variance: Floats, a: Floats) -> Floats:
     """`b` of each witness: float64 [witnesses], each >= 0.
 
@@ -78,7 +89,7 @@ def pane_variance(means: Floats, n: Floats, variance: Floats, a: Floats) -> Floa
         size = n[: k * g].reshape(k, g)
         total = (means[:, : k * g].reshape(-1, k, g) * size).sum(axis=2)
         size_g = size.sum(axis=1)
-        observed = (total / size_g).var(axis=1, ddof=1) * (1.0 + np.sqrt(2.0 / (k - 1)))
+        observed = (total / size_g).var(axis=1, ddof=1) * (1.0 + 2.0 * np.sqrt(2.0 / (k - 1)))
         excess = np.divide(observed, variance, out=np.zeros_like(observed), where=variance > 0.0)
         b = np.maximum(b, excess - a * (1.0 / size_g).mean())
         g *= 2

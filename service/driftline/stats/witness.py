@@ -42,7 +42,8 @@ without a usable value."""
 
 class Witness(msgspec.Struct, frozen=True, kw_only=True):
     """One question with its reference: expectation `mu`, SD `sigma` of one event, variance of a unit's mean
-    sigma^2 (a/n + b), and the smallest change that can be detected, `eps`. `weight` is its prior (they sum to 1
+    sigma^2 max(a/n + b, a_within/n + b_within) (`variance` says why), and the smallest change that can be
+    detected, `eps`. `weight` is its prior (they sum to 1
     in a monitor), `up` and `down` which directions matter. `label` names it for people; `complement` says that
     people are told 1 - y (the share above rather than the share below)."""
 
@@ -54,10 +55,16 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     sigma: float
     a: float
     b: float
+    a_within: float
+    b_within: float
     eps: float
     up: bool = True
     down: bool = True
     complement: bool = False
+
+    def inflation(self, n: float, units: float = 1.0) -> float:
+        """Variance of the mean of n events in so many units, in sigma^2."""
+        return max(self.a / n + self.b / units, self.a_within / n + self.b_within / units)
 
     @property
     def share(self) -> bool:
