@@ -29,6 +29,9 @@ READERS = {
     "signal": cloudevents.decode_signal,
     "lifecycle": cloudevents.decode_lifecycle,
     "dead-letter": cloudevents.decode_dead_letter,
+    "alert": cloudevents.decode_alert,
+    "retraining-requested": cloudevents.decode_retraining,
+    "command": cloudevents.decode_command,
 }
 
 
@@ -61,7 +64,10 @@ def test_schemas_are_valid_and_described(name: str) -> None:
 def test_the_asyncapi_document_hangs_together() -> None:
     document = yaml.safe_load((ROOT / "asyncapi.yaml").read_text())
     assert document["asyncapi"] == "3.0.0"
-    assert set(document["channels"]) == {"events", "blocks", "profiles", "signals", "deadletter", "lifecycle"}
+    assert set(document["channels"]) == {
+        *("events", "blocks", "profiles", "signals", "deadletter", "lifecycle"),
+        *("commands", "alerts", "retraining"),
+    }
 
     def references(node: Any) -> list[str]:
         if isinstance(node, dict):

@@ -61,6 +61,27 @@ TOPICS: Final = {
         "One partition.",
         ("signal",),
     ),
+    "commands": _Topic(
+        True,
+        "Commands",
+        "What react is to do: ticks of event time, which it appends itself, and what people ask of it "
+        "(`driftline retrain`). One partition.",
+        ("command",),
+    ),
+    "alerts": _Topic(
+        False,
+        "Incidents",
+        "One record for each transition of an incident, of which one is open per model version and cause. At least "
+        "once: drop repeats by id. One partition.",
+        ("alert",),
+    ),
+    "retraining": _Topic(
+        False,
+        "Retraining requests",
+        "Models that should be retrained, with why and on what. At least once: drop repeats by id; the job answers "
+        "on `lifecycle`. One partition.",
+        ("retraining-requested",),
+    ),
     "deadletter": _Topic(
         False,
         "Refused records",
@@ -76,6 +97,15 @@ MESSAGES: Final = {
     "bundle": _Message("Bundle", "bundle", None, "application/vnd.msgpack", "Blocks of one range of events."),
     "profile": _Message("Profile", None, None, _JSON, "The reference of a model version; its form is internal."),
     "signal": _Message("Signal", "signal", "signal", _JSON, "A verdict that changed."),
+    "command": _Message("Command", "command", "command", _JSON, "Something react is to do."),
+    "alert": _Message("Alert", "alert", "alert", _JSON, "A transition of an incident."),
+    "retraining-requested": _Message(
+        "Retraining request",
+        "retraining-requested",
+        "retraining.requested",
+        _JSON,
+        "A model version should be retrained.",
+    ),
     "dead-letter": _Message("Dead letter", "dead-letter", "deadletter", _JSON, "A record that was refused."),
 }
 

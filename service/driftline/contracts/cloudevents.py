@@ -14,19 +14,27 @@ import msgspec
 from driftline.contracts.envelope import MAJOR, TYPE_PREFIX, open_envelope
 from driftline.contracts.limits import Limits
 from driftline.contracts.loose import read_object
+from driftline.contracts.reactions import Alert, Command, RetrainingRequested
 from driftline.contracts.reasons import Reason, poison
 from driftline.contracts.records import DeadLetter, Lifecycle, Signal
 from driftline.contracts.times import rfc3339
 
 Headers = tuple[tuple[str, bytes], ...]
-Announced = Signal | DeadLetter | Lifecycle
+Announced = Signal | DeadLetter | Lifecycle | Alert | RetrainingRequested | Command
 
 SOURCE: Final = "driftline"
-WHATS: Final[dict[type[Any], str]] = {Signal: "signal", DeadLetter: "deadletter", Lifecycle: "lifecycle"}
+WHATS: Final[dict[type[Any], str]] = {
+    Signal: "signal",
+    DeadLetter: "deadletter",
+    Lifecycle: "lifecycle",
+    Alert: "alert",
+    RetrainingRequested: "retraining.requested",
+    Command: "command",
+}
 """The middle of io.driftline.<what>.v1, by record."""
 
 _MAX_BYTES: Final = Limits().max_bytes
-_T = TypeVar("_T", Signal, DeadLetter, Lifecycle)
+_T = TypeVar("_T", Signal, DeadLetter, Lifecycle, Alert, RetrainingRequested, Command)
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -69,6 +77,21 @@ def decode_lifecycle(value: bytes | None, headers: Iterable[tuple[str, bytes]] =
 
     Whoever trains and deploys writes it: plain JSON and both modes of CloudEvents are read."""
     return _decode(Lifecycle, value, headers)
+
+
+def decode_alert(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Alert:
+    """The alert of a record of the `alerts` topic. Raises Poison."""
+    return _decode(Alert, value, headers)
+
+
+def decode_retraining(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> RetrainingRequested:
+    """The request of a record of the `retraining` topic. Raises Poison."""
+    return _decode(RetrainingRequested, value, headers)
+
+
+def decode_command(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Command:
+    """The command of a record of the `commands` topic. Raises Poison."""
+    return _decode(Command, value, headers)
 
 
 def _decode(kind: type[_T], value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> _T:

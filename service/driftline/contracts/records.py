@@ -1,4 +1,6 @@
-"""What Driftline tells the world: signals and dead letters; and the lifecycle events it is told."""
+"""What Driftline tells the world: signals and dead letters; and the lifecycle events it is told.
+
+What react makes of them is in `reactions.py`."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from msgspec.structs import fields as fields_of
 from driftline.contracts.asyncapi import asyncapi_text
 from driftline.contracts.blocks import BinnedBlock, Bundle, ModelTally, RawBlock, RawColumn
 from driftline.contracts.limits import MAX_TIME, SECONDS_FROM, SECONDS_TO, Limits
+from driftline.contracts.reactions import Alert, Command, RetrainingRequested
 from driftline.contracts.reasons import REMEDIES
 from driftline.contracts.records import DeadLetter, Lifecycle, Signal
 from driftline.contracts.schema_words import FIELDS, TITLES
@@ -121,6 +122,23 @@ def lifecycle_schema() -> Json:
     return _described(msgspec.json.schema(Lifecycle))
 
 
+def alert_schema() -> Json:
+    schema = _described(msgspec.json.schema(Alert))
+    schema["properties"]["count"]["minimum"] = 0
+    return schema
+
+
+def retraining_schema() -> Json:
+    return _described(msgspec.json.schema(RetrainingRequested))
+
+
+def command_schema() -> Json:
+    schema = _described(msgspec.json.schema(Command))
+    schema["if"] = {"properties": {"what": {"const": "retrain"}}}
+    schema["then"] = {"required": ["model"], "properties": {"model": {"type": "string"}}}
+    return schema
+
+
 def bundle_schema() -> Json:
     """Of the logical form: on the wire it is MessagePack, where byte strings need no encoding."""
     schema = msgspec.json.schema(Bundle)
@@ -143,6 +161,9 @@ SCHEMAS: Final[dict[str, Callable[[], Json]]] = {
     "outcome": outcome_schema,
     "lifecycle": lifecycle_schema,
     "signal": signal_schema,
+    "alert": alert_schema,
+    "retraining-requested": retraining_schema,
+    "command": command_schema,
     "dead-letter": dead_letter_schema,
     "bundle": bundle_schema,
 }

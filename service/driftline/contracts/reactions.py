@@ -1,0 +1,145 @@
+"""What react tells the world: alerts and retraining requests; and the commands it takes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from driftline.contracts.records import Effect, Severity
+
+Cause = Literal["performance", "prediction", "data", "quality", "service", "retraining", "notification"]
+AlertStatus = Literal["open", "updated", "resolved"]
+
+
+class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
+    """A monitor that is, or was, in alarm, and the signal that said so. Evidence in nats."""
+
+    monitor: str
+    signal: str
+    severity: Severity
+    sentence: str
+    onset: int | None = None
+    effect: Effect | None = None
+    log_evidence: float | None = None
+    n: int | None = None
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """What people are told of an incident. There is one open incident per model version and cause; each of its
+    transitions is one alert. `monitors` are those now in alarm, the gravest first, ten at the most; `count` is of
+    all of them. Times are ms since the epoch, of event time. `evidence` summarises the gravest five.
+
+    `id` is a function of the incident and the transition, so a re-delivery carries the same id."""
+
+    id: str
+    incident: str
+    model: str
+    version: str
+    cause: Cause
+    status: AlertStatus
+    severity: Severity
+    sentence: str
+    opened: int
+    time: int
+    monitors: list[str] = []
+    count: int = 0
+    onset: int | None = None
+    evidence: list[Witnessed] = []
+    request: str | None = None
+    details: dict[str, str | int | float | bool | None] = {}
+
+
+Rule = Literal["error_alarm", "prediction_alarm", "schedule", "manual"]
+
+
+class Mix(msgspec.Struct, frozen=True, kw_only=True):
+    """How to mix old and new: an event at `since` or later counts `weight` times as much as an older one."""
+
+    since: int
+    weight: float
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """The training window advised: events with from <= time < to, ms since the epoch, of event time.
+
+    `from` is null where react cannot say how far back to go. `events` is how many the window holds, about;
+    `recent` how many of these are from after the change. With `mix` the recent ones are too few to stand alone."""
+
+    start: int | None = msgspec.field(name="from")
+    to: int
+    why: str
+    mix: Mix | None = None
+    events: int | None = None
+    recent: int | None = None
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests for this model in the last `days` of event time, this one included, of `limit`."""
+
+    used: int
+    limit: int
+    days: int
+
+
+class Estimates(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of cost and benefit. Null: nothing is."""
+
+    events: int | None = None
+    error_now: float | None = None
+    error_reference: float | None = None
+
+
+class RetrainingRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """A model version should be retrained. A job answers on `lifecycle`, naming `id` as its `request`.
+
+    `id` is also the idempotency key: a function of model, version, rule, what triggered it, and how often that has
+    been asked before. After `expires` (ms of event time) the request is void."""
+
+    id: str
+    model: str
+    version: str
+    time: int
+    expires: int
+    decision: Literal["retrain"]
+    rule: Rule
+    reason: str
+    window: Window
+    strategy: Literal["full", "incremental"]
+    priority: Literal["high", "normal", "low"]
+    evidence: list[Witnessed] = []
+    profile: str | None = None
+    estimates: Estimates = Estimates()
+    budget: Budget | None = None
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """What judge knows of a model version, asked for by react's policy: whether it has labels, and the mean error
+    (`column`: error, loss or abs_error) of its `n` pairs so far."""
+
+    model: str
+    version: str
+    labelled: bool
+    column: str | None = None
+    n: int = 0
+    error: float | None = None
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Something react is to do. `tick`: event time has come to `time`, and these are the facts it has asked for.
+    `retrain`: a person wants `model` retrained; `time` is then the wall clock, and decides nothing."""
+
+    id: str
+    what: Literal["tick", "retrain"]
+    time: int
+    model: str | None = None
+    version: str | None = None
+    reason: str | None = None
+    facts: list[Fact] = []
+
+
+def content_id(*parts: str | int) -> str:
+    """128 bits of BLAKE2b over what identifies a record: the same content, the same id."""
+    text = "\x1f".join(map(str, parts))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
