@@ -17,8 +17,7 @@ from cli.letters import dead_letter
 from cli.letters import signal as signal_record
 from driftline import __version__
 from driftline.cli import app
-from driftline.runtime.embedded import EmbeddedServers
-from support.servers import unique
+from support.servers import AnyServers, connection, unique
 
 CANARY = "canary-5f2e"
 
@@ -76,13 +75,9 @@ def test_a_missing_file_is_said_before_any_broker_is_called() -> None:
 
 
 @pytest.fixture
-def connected(servers: EmbeddedServers) -> dict[str, str]:
-    return {
-        "DRIFTLINE_KAFKA__BOOTSTRAP": servers.kafka_bootstrap,
-        "DRIFTLINE_KAFKA__IDEMPOTENT": "false",
-        "DRIFTLINE_KAFKA__END_LAGS": "true",
-        "DRIFTLINE_TOPICS__PREFIX": f"{unique('cli')}.",
-    }
+def connected(servers: AnyServers) -> dict[str, str]:
+    kafka = {f"DRIFTLINE_KAFKA__{k.upper()}": str(v) for k, v in connection(servers)["kafka"].items()}
+    return kafka | {"DRIFTLINE_TOPICS__PREFIX": f"{unique('cli')}."}
 
 
 def publish_to(environ: dict[str, str], topic: str, file: Path, *values: bytes) -> None:
@@ -115,7 +110,7 @@ def test_publish_then_list_then_replay(connected: dict[str, str], tmp_path: Path
     assert invoke("topics", "create", **connected).exit_code == 0
     (tmp_path / "e.jsonl").write_text('{"id": 1}\nnonsense\n{"id": 2}\n')
     result = invoke("publish", str(tmp_path / "e.jsonl"), **connected)
-    assert result.exit_code == 1
+    assert result.exit_code == 1, result.output
     assert "published 2 events" in result.output
     assert "line 2: not JSON" in result.stderr
 

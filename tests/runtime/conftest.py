@@ -1,4 +1,4 @@
-"""The contract suites run on memory and, marked `connected`, on the embedded servers."""
+"""The contract suites run on memory and, marked `connected`, on servers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from driftline.runtime.embedded import EmbeddedServers
 from runtime.logs import KafkaBench, LogBench, MemoryLogBench
 from runtime.stores import Bench, MemoryBench, RedisBench
+from support.servers import AnyServers
 
 _KINDS = ["memory", pytest.param("real", marks=pytest.mark.connected)]
 
@@ -19,7 +19,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     if request.param == "memory":
         made = MemoryBench()
     else:
-        servers: EmbeddedServers = request.getfixturevalue("servers")
+        servers: AnyServers = request.getfixturevalue("servers")
         made = RedisBench(servers)
     yield made
     await made.close()
@@ -31,7 +31,7 @@ async def log_bench(request: pytest.FixtureRequest) -> AsyncIterator[LogBench]:
     if request.param == "memory":
         made = MemoryLogBench()
     else:
-        servers: EmbeddedServers = request.getfixturevalue("servers")
+        servers: AnyServers = request.getfixturevalue("servers")
         made = KafkaBench(servers)
     yield made
     await made.close()

@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import Protocol
 
 from driftline.clock import ManualClock
-from driftline.runtime.embedded import EmbeddedServers
-from driftline.runtime.kafka import KafkaSettings
 from driftline.runtime.kafka_consumer import KafkaConsumer
 from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_topics import KafkaTopics, TopicSpec
@@ -15,7 +13,7 @@ from driftline.runtime.kafka_writer import KafkaWriter
 from driftline.runtime.log import GroupConsumer, LogReader, LogWriter
 from driftline.runtime.memory_group import MemoryConsumer, MemoryGroup
 from driftline.runtime.memory_log import MemoryLog, MemoryReader, MemoryWriter
-from support.servers import unique
+from support.servers import AnyServers, kafka_settings, unique
 
 
 class LogBench(Protocol):
@@ -51,10 +49,8 @@ class MemoryLogBench:
 
 
 class KafkaBench:
-    def __init__(self, servers: EmbeddedServers) -> None:
-        self.settings = replace(
-            KafkaSettings.embedded(servers.kafka_bootstrap), session_timeout_ms=2_000, rebalance_timeout_ms=2_000
-        )
+    def __init__(self, servers: AnyServers) -> None:
+        self.settings = replace(kafka_settings(servers), session_timeout_ms=2_000, rebalance_timeout_ms=2_000)
         self.writer: LogWriter = KafkaWriter(self.settings)
         self.reader: LogReader = KafkaReader(self.settings)
         self._consumers: list[KafkaConsumer] = []

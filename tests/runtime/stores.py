@@ -6,12 +6,11 @@ from typing import Protocol
 
 import redis
 
-from driftline.runtime.embedded import EmbeddedServers
 from driftline.runtime.memory_store import MemoryServer, MemoryStore
 from driftline.runtime.redis_client import RedisSettings
 from driftline.runtime.redis_store import RedisStore
 from driftline.runtime.store import Slot, Store
-from support.servers import unique
+from support.servers import AnyServers, unique
 
 
 class Quarantining(Store, Protocol):
@@ -46,7 +45,7 @@ class MemoryBench:
 
 
 class RedisBench:
-    def __init__(self, servers: EmbeddedServers) -> None:
+    def __init__(self, servers: AnyServers) -> None:
         self._url = servers.redis_url
         self.prefix = unique("test")
         self._clients: list[RedisStore] = []

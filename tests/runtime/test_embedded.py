@@ -26,7 +26,7 @@ def _runs(pid: int) -> bool:
     return bool(state.stdout.strip()) and "Z" not in state.stdout
 
 
-@pytest.mark.connected
+@pytest.mark.embedded
 async def test_both_answer_and_are_gone_afterwards() -> None:
     async with EmbeddedServers() as servers:
         pids = [servers.kafka.pid, servers.redis.pid]
@@ -42,7 +42,7 @@ async def test_both_answer_and_are_gone_afterwards() -> None:
         _ = servers.redis.pid
 
 
-@pytest.mark.connected
+@pytest.mark.embedded
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux kills children with their parent")
 def test_they_die_with_a_killed_parent() -> None:
     """Mutation: spawn without `preexec_fn`: the servers outlive us."""

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.runtime.embedded import EmbeddedServers
 from driftline.runtime.memory_store import MemoryStore
 from driftline.runtime.store import Half, JoinMode, Met
 from runtime.stores import MemoryBench, RedisBench
+from support.servers import AnyServers
 
 
 @pytest.mark.connected
 @pytest.mark.parametrize("seed", range(8))
-async def test_redis_answers_as_memory_does(servers: EmbeddedServers, seed: int) -> None:
+async def test_redis_answers_as_memory_does(servers: AnyServers, seed: int) -> None:
     """Few keys and origins, so that every cell of the table of meetings is visited."""
     rng = random.Random(seed)
     memory, real = MemoryBench().client(), RedisBench(servers)

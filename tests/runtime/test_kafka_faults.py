@@ -10,14 +10,14 @@ import pytest
 from aiokafka import TopicPartition, errors
 
 from driftline.errors import DriftlineError, LogGap, Misconfigured, PublishRefused, Transient
-from driftline.runtime.embedded import EmbeddedServer, EmbeddedServers, embedded_broker
+from driftline.runtime.embedded import EmbeddedServer, embedded_broker
 from driftline.runtime.kafka import KafkaSettings, kafka_error, publish_error
 from driftline.runtime.kafka_consumer import KafkaConsumer
 from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_topics import KafkaTopics, TopicSpec
 from driftline.runtime.kafka_writer import KafkaWriter
 from driftline.runtime.log import Bounds, Outgoing
-from support.servers import unique
+from support.servers import AnyServers, kafka_settings, unique
 
 HERE = KafkaSettings("broker:9092", sasl_username="us", sasl_password="canary")
 
@@ -90,7 +90,7 @@ def broker(tmp_path: Path) -> Iterator[EmbeddedServer]:
     made.stop(kill=True)
 
 
-@pytest.mark.connected
+@pytest.mark.embedded
 async def test_a_broker_that_goes_away_and_comes_back(broker: EmbeddedServer) -> None:
     """B13. Mutation: let `_started` pass on what aiokafka raises: a KafkaConnectionError ends the loop."""
     settings = replace(KafkaSettings.embedded(broker.address), request_timeout_ms=1_000)
@@ -117,8 +117,8 @@ async def test_a_broker_that_goes_away_and_comes_back(broker: EmbeddedServer) ->
 
 
 @pytest.mark.connected
-async def test_a_partition_that_is_not_there(servers: EmbeddedServers) -> None:
-    settings = KafkaSettings.embedded(servers.kafka_bootstrap)
+async def test_a_partition_that_is_not_there(servers: AnyServers) -> None:
+    settings = kafka_settings(servers)
     name = unique("topic")
     async with KafkaTopics(settings) as topics:
         assert await topics.create([TopicSpec(name, 2, compact=True, retention_ms=-1)]) == [name]
@@ -134,8 +134,8 @@ async def test_a_partition_that_is_not_there(servers: EmbeddedServers) -> None:
 
 
 @pytest.mark.connected
-async def test_many_records_of_many_partitions_keep_their_order(servers: EmbeddedServers) -> None:
-    settings = KafkaSettings.embedded(servers.kafka_bootstrap)
+async def test_many_records_of_many_partitions_keep_their_order(servers: AnyServers) -> None:
+    settings = kafka_settings(servers)
     name = unique("topic")
     async with KafkaTopics(settings) as topics:
         await topics.create([TopicSpec(name, 8)])

@@ -6,14 +6,14 @@ import re
 
 import pytest
 
-from driftline.runtime.embedded import EmbeddedServers
 from driftline.runtime.store import Half, Slot, Write
 from runtime.stores import RedisBench
+from support.servers import AnyServers
 
 pytestmark = pytest.mark.connected
 
 
-async def test_the_key_space_is_the_documented_one(servers: EmbeddedServers) -> None:
+async def test_the_key_space_is_the_documented_one(servers: AnyServers) -> None:
     bench = RedisBench(servers)
     store = bench.client()
     slot = Slot("ingest", 3)

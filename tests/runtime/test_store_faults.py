@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
 from driftline.errors import Misconfigured, Transient
-from driftline.runtime.embedded import EmbeddedServer, embedded_store
 from driftline.runtime.redis_client import RedisSettings, scripts
 from driftline.runtime.redis_store import RedisStore
 from driftline.runtime.store import Half, Meeting, Met, Slot, Snapshot, Verdict, Write
 from support.proxy import Proxy
+from support.servers import AnyServer
 
 pytestmark = pytest.mark.connected
 
@@ -23,22 +22,18 @@ SLOT = Slot("ingest", 0)
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
-    """A store of this test's own, to be maltreated."""
-    made = embedded_store(tmp_path)
-    made.start()
-    yield made
-    made.stop(kill=True)
+def server(own_store: AnyServer) -> AnyServer:
+    return own_store
 
 
 @pytest.fixture
-def operator(server: EmbeddedServer) -> Iterator[Any]:
-    with redis.Redis(port=server.port) as plain:
+def operator(server: AnyServer) -> Iterator[Any]:
+    with redis.Redis.from_url(f"redis://{server.address}/0") as plain:
         yield plain
 
 
 @pytest.fixture
-async def store(server: EmbeddedServer) -> AsyncIterator[RedisStore]:
+async def store(server: AnyServer) -> AsyncIterator[RedisStore]:
     made = RedisStore(RedisSettings(f"redis://{server.address}/0", timeout_s=2))
     yield made
     await made.close()
@@ -69,7 +64,7 @@ async def test_a_full_store_refuses_a_write_whole_and_still_reads(store: RedisSt
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
 async def test_a_store_that_evicts_is_refused(
-    server: EmbeddedServer, store: RedisStore, operator: Any, policy: str, caplog: pytest.LogCaptureFixture
+    server: AnyServer, store: RedisStore, operator: Any, policy: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """C26. Mutation: return from `RedisClient.check` before it compares the policy."""
     operator.config_set("maxmemory-policy", policy)
@@ -84,7 +79,7 @@ async def test_a_store_that_evicts_is_refused(
 
 
 async def test_a_server_that_keeps_its_settings_to_itself_is_taken_with_a_warning(
-    server: EmbeddedServer, operator: Any, caplog: pytest.LogCaptureFixture
+    server: AnyServer, operator: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     operator.execute_command("ACL", "SETUSER", "us", "on", ">secret", "~*", "+@all", "-info")
     store = RedisStore(RedisSettings(f"redis://{server.address}/0", username="us", password="secret"))
@@ -94,9 +89,9 @@ async def test_a_server_that_keeps_its_settings_to_itself_is_taken_with_a_warnin
     await store.close()
 
 
-async def test_a_write_whose_answer_was_lost_recognises_itself(server: EmbeddedServer) -> None:
+async def test_a_write_whose_answer_was_lost_recognises_itself(server: AnyServer) -> None:
     """C27. Mutation: drop the comparison of batches in `commit`: the repetition is told MOVED."""
-    async with Proxy(server.port) as proxy:
+    async with Proxy(int(server.address.rpartition(":")[2])) as proxy:
         store = RedisStore(RedisSettings(f"redis://127.0.0.1:{proxy.port}/0", timeout_s=0.3))
         await store.acquire(SLOT, "a")
         await store.commit(SLOT, Write("a", "1", None, 5))
@@ -125,7 +120,7 @@ async def test_scripts_that_the_server_forgot_are_loaded_again(store: RedisStore
     assert await store.commit(SLOT, Write("a", "1", None, 10)) is Verdict.APPLIED
 
 
-async def test_a_store_that_goes_away_and_comes_back_empty(server: EmbeddedServer, store: RedisStore) -> None:
+async def test_a_store_that_goes_away_and_comes_back_empty(server: AnyServer, store: RedisStore) -> None:
     """C21, C23. Mutation: pass on redis-py's errors in `_exchange`: a ConnectionError ends the loop."""
     await store.acquire(SLOT, "a")
     server.stop(kill=True)
@@ -150,7 +145,7 @@ async def test_a_replica_and_a_primary_without_replicas(store: RedisStore, opera
 
 
 async def test_what_is_wrong_with_the_settings_is_said_without_the_password(
-    server: EmbeddedServer, operator: Any
+    server: AnyServer, operator: Any
 ) -> None:
     """E45."""
     operator.config_set("requirepass", "right")

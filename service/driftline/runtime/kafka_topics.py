@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from driftline.errors import Misconfigured
 from driftline.runtime.kafka import KafkaSettings, kafka_error
+
+_LOOK_EVERY_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,21 @@ class KafkaTopics:
             elif kind is not errors.TopicAlreadyExistsError:
                 detail = message[0] if message and message[0] else kind.__name__
                 raise Misconfigured(f"topic {name} cannot be created: {detail}")
+        await self._until_told("creating topics", set(created), there=True)
         return created
 
     async def delete(self, names: Sequence[str]) -> None:
         await self._ask("deleting topics", self._client.delete_topics(list(names)))
+        await self._until_told("deleting topics", set(names), there=False)
+
+    async def _until_told(self, doing: str, names: Set[str], *, there: bool) -> None:
+        """Brokers learn of a change a little after it was made; until then they deny a topic that exists."""
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
+                while (names & (await self.describe()).keys()) != (names if there else set()):
+                    await asyncio.sleep(_LOOK_EVERY_S)
+        except TimeoutError as error:
+            raise kafka_error(self._settings, doing, error) from error
 
     async def _ask(self, doing: str, question: Any) -> Any:
         try:
