@@ -70,6 +70,7 @@ class Speaker:
                 time=section.end,
                 sentence=sentence,
                 profile=profile.id,
+                details={"stream": section.stream, "revision": profile.revision},
             )
         )
 

@@ -1,0 +1,90 @@
+"""react(state, message) -> reaction: all of the policy, and nothing else. Pure: no clock, no I/O, no randomness.
+
+Time is event time: that of signals and ticks, and it never goes back. The same messages in the same order give the
+same reactions, bit for bit, and the ids of what is said are functions of its content.
+"""
+
+from __future__ import annotations
+
+from driftline.contracts.reactions import Command, Fact
+from driftline.contracts.records import Lifecycle, Signal
+from driftline.react.causes import cause_of
+from driftline.react.comparison import compare
+from driftline.react.draft import Draft, Reaction
+from driftline.react.incidents import overdue, resolve, take_signal, tell
+from driftline.react.lifecycle import take_lifecycle
+from driftline.react.retraining import by_hand, consider, on_schedule, watch
+from driftline.react.settings import ReactSettings
+from driftline.react.state import State
+
+Message = Signal | Lifecycle | Command
+
+
+def react(state: State, message: Message, settings: ReactSettings) -> Reaction:
+    """Take one message. The state given is not changed; positions are the caller's."""
+    if isinstance(message, Signal):
+        draft = Draft(state, settings, message.time)
+        if take_signal(draft, message) is not None and cause_of(message.monitor) == "performance":
+            consider(draft, message.model, message.version)
+    elif isinstance(message, Lifecycle):
+        draft = Draft(state, settings)
+        take_lifecycle(draft, message)
+    elif message.what == "tick":
+        draft = Draft(state, settings, message.time)
+        _tick(draft, message.facts)
+    else:
+        draft = Draft(state, settings)
+        by_hand(draft, message)
+    return draft.done()
+
+
+def _tick(draft: Draft, facts: list[Fact]) -> None:
+    by_model: dict[str, dict[str, Fact]] = {}
+    for fact in facts:
+        by_model.setdefault(fact.model, {})[fact.version] = fact
+    for name in draft.names():
+        known = by_model.get(name, {})
+        _learn(draft, name, known)
+        _tell_overdue(draft, name)
+        watch(draft, name)
+        compare(draft, name, known)
+        model = draft.look(name)
+        for version in sorted(model.versions) if model else ():
+            consider(draft, name, version)
+    on_schedule(draft)
+
+
+def _learn(draft: Draft, name: str, facts: dict[str, Fact]) -> None:
+    model = draft.look(name)
+    for version, fact in sorted(facts.items()):
+        if model is not None and version in model.versions and model.versions[version].labelled is not True:
+            draft.version(name, version).labelled = fact.labelled
+
+
+def _tell_overdue(draft: Draft, name: str) -> None:
+    """Updates that were held back, and the end of what concerns the service."""
+    model, settings = draft.look(name), draft.settings
+    for version in sorted(model.versions) if model else ():
+        assert model is not None
+        for cause, incident in sorted(model.versions[version].incidents.items()):
+            if cause == "service" and draft.now - model.versions[version].seen >= settings.service_quiet_ms:
+                held = draft.version(name, version)
+                sentence = f"Nothing of the kind has been said for a while. {incident.sentence}"
+                resolve(draft, held, held.incidents[cause], name, version, sentence)
+            elif overdue(incident, draft.now, settings.update_every_ms):
+                tell(draft, draft.version(name, version).incidents[cause], "updated", name, version)
+
+
+def questions(state: State) -> list[tuple[str, str]]:
+    """The (model, version) whose facts the next tick should bring: who waits for a comparison, and who has an
+    alarm of predictions and is not known to have labels."""
+    wanted: set[tuple[str, str]] = set()
+    for name, model in state.models.items():
+        if model.comparison is not None:
+            wanted.add((name, model.comparison.new))
+            if model.comparison.old is not None:
+                wanted.add((name, model.comparison.old))
+        for version, held in model.versions.items():
+            if held.in_use and held.labelled is not True and "prediction" in held.incidents:
+                wanted.add((name, version))
+    return sorted(wanted)

@@ -1,0 +1,76 @@
+"""One reaction in the making: models are copied when they are first touched, so the state given stays as it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from driftline.contracts.reactions import Alert, RetrainingRequested
+from driftline.react.settings import ReactSettings
+from driftline.react.state import Model, State, Version, copied
+
+Said = Alert | RetrainingRequested
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something for the log: a declared event and its fields."""
+
+    event: str
+    fields: dict[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """The new state, what to publish, which models changed, and what to log."""
+
+    state: State
+    outbox: list[Said]
+    dirty: frozenset[str]
+    notes: list[Note]
+
+
+class Draft:
+    """Mutable while a message is taken. `now` is event time."""
+
+    def __init__(self, state: State, settings: ReactSettings, time: int = 0) -> None:
+        self.settings = settings
+        self.now = max(state.now, time)
+        self.scheduled = state.scheduled
+        self.said: list[Said] = []
+        self.notes: list[Note] = []
+        self._former = state
+        self._models: dict[str, Model] = {}
+
+    def names(self) -> list[str]:
+        return sorted(self._former.models.keys() | self._models.keys())
+
+    def look(self, name: str) -> Model | None:
+        """A model as it stands, not to be changed."""
+        return self._models.get(name) or self._former.models.get(name)
+
+    def model(self, name: str) -> Model:
+        """A model to be changed; made if it is new."""
+        if name not in self._models:
+            former = self._former.models.get(name)
+            self._models[name] = Model(name) if former is None else copied(former)
+        return self._models[name]
+
+    def version(self, model: str, name: str) -> Version:
+        """A version to be changed; made if it is new."""
+        known = self.model(model)
+        if name not in known.versions:
+            known.versions[name] = Version(seen=self.now)
+            known.make_room()
+        return known.versions.setdefault(name, Version(seen=self.now))
+
+    def note(self, event: str, **fields: str | int) -> None:
+        self.notes.append(Note(event, fields))
+
+    def done(self) -> Reaction:
+        changed = {n: m for n, m in self._models.items() if m != self._former.models.get(n)}
+        state = msgspec.structs.replace(
+            self._former, now=self.now, scheduled=self.scheduled, models={**self._former.models, **changed}
+        )
+        return Reaction(state, self.said, frozenset(changed), self.notes)

@@ -1,0 +1,24 @@
+"""Hooks of react, all no-ops: telemetry overrides the ones it wants."""
+
+from __future__ import annotations
+
+from driftline.react.draft import Note, Said
+from driftline.runtime.observe import Observer
+
+
+class ReactObserver(Observer):
+    """Methods must be quick and must not raise."""
+
+    def said(self, said: Said) -> None:
+        """An alert or a request has been published (again, after a crash)."""
+
+    def noted(self, note: Note) -> None: ...
+
+    def pending(self, notifications: int) -> None:
+        """How many notifications wait to be sent."""
+
+    def dropped(self, id: str) -> None:
+        """A notification gave way: too many wait."""
+
+    def notified(self, id: str, outcome: str, detail: str) -> None:
+        """`outcome`: sent, retried or refused."""

@@ -1,0 +1,259 @@
+"""The first retraining policy. One request in flight a model; a cool-down between requests; a budget in 30 days.
+
+An error monitor in alarm asks at once. A prediction or score monitor asks at the next tick, and only where judge
+says that the model version has no labels: with labels, errors decide. A schedule asks when it is time; a person
+asks whenever nothing is in flight. A request is in flight until a job answers on `lifecycle` or it expires, and one
+that nobody starts escalates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from croniter import croniter
+
+from driftline.contracts.reactions import (
+    Budget,
+    Cause,
+    Command,
+    Estimates,
+    RetrainingRequested,
+    Rule,
+    Witnessed,
+    content_id,
+)
+from driftline.contracts.records import Severity
+from driftline.react.causes import by_gravity, column_of
+from driftline.react.draft import Draft
+from driftline.react.incidents import MAX_EVIDENCE, tell
+from driftline.react.settings import BUDGET_DAYS
+from driftline.react.state import Before, Incident, Model, Request, Version
+from driftline.react.window import advise
+
+DAY_MS: Final = 86_400_000
+_PRIORITY: Final[dict[Rule, Literal["high", "normal", "low"]]] = {
+    "error_alarm": "high",
+    "manual": "high",
+    "prediction_alarm": "normal",
+    "schedule": "low",
+}
+_ASKING: Final[tuple[tuple[Cause, Rule], ...]] = (
+    ("performance", "error_alarm"),
+    ("prediction", "prediction_alarm"),
+)
+_REMEMBERED: Final = 32
+
+
+def incident_that_asks(version: Version) -> tuple[Rule, Incident] | None:
+    """The open incident that justifies a retraining, if one does."""
+    for cause, rule in _ASKING:
+        incident = version.incidents.get(cause)
+        if incident is not None and incident.firing and (cause == "performance" or version.labelled is False):
+            return rule, incident
+    return None
+
+
+def consider(draft: Draft, model: str, version: str) -> None:
+    """Ask for a retraining if an alarm justifies it and nothing forbids it."""
+    known = draft.look(model)
+    held = known.versions.get(version) if known else None
+    if not draft.settings.retrain or known is None or held is None or not held.in_use:
+        return
+    found = incident_that_asks(held)
+    if found is None or _forbidden(draft, known) is not None:
+        return
+    rule, incident = found
+    ranked = by_gravity(incident.firing.values())
+    _ask(draft, model, version, rule, incident.id, ranked[0].sentence, incident)
+
+
+def on_schedule(draft: Draft) -> None:
+    """Ask for every model in use when the schedule says so. The first tick only notes where the schedule stands:
+    what was due before Driftline ran is nobody's business."""
+    if draft.settings.schedule is None or draft.now == 0:
+        return
+    due = latest(draft.settings.schedule, draft.now)
+    if draft.scheduled is None or due <= draft.scheduled:
+        draft.scheduled = due if draft.scheduled is None else draft.scheduled
+        return
+    draft.scheduled = due
+    for name in draft.names():
+        known = draft.look(name)
+        current = known.current() if known and name else None
+        if known is None or current is None:
+            continue
+        why_not = _forbidden(draft, known)
+        if why_not is not None:
+            draft.note("retraining.declined", model=name, rule="schedule", reason=why_not)
+            continue
+        found = incident_that_asks(known.versions[current])
+        reason = f"It is scheduled ({draft.settings.schedule})."
+        _ask(draft, name, current, "schedule", f"schedule:{due}", reason, found[1] if found else None)
+
+
+def latest(schedule: str, now: int) -> int:
+    """The last time at or before `now` (ms) that the crontab (UTC) names."""
+    after = datetime.fromtimestamp(now // 1000 + 1, UTC)
+    return round(croniter(schedule, after).get_prev(float) * 1000)
+
+
+def by_hand(draft: Draft, command: Command) -> None:
+    """A person asks: neither cool-down nor budget stop him, a request in flight does."""
+    if not command.model:
+        draft.note("retraining.declined", model="", rule="manual", reason="no model is named")
+        return
+    known = draft.look(command.model)
+    version = command.version or (known.current() if known else None)
+    if version is None:
+        draft.note("retraining.declined", model=command.model, rule="manual", reason="no version is known")
+        return
+    if not draft.model(command.model).hear(command.id):
+        return
+    if known is not None and known.request is not None:
+        draft.note("retraining.declined", model=command.model, rule="manual", reason="a request is in flight")
+        return
+    held = draft.version(command.model, version)
+    found = incident_that_asks(held)
+    reason = command.reason or "A person asked for it."
+    _ask(draft, command.model, version, "manual", command.id, reason, found[1] if found else None)
+
+
+def _forbidden(draft: Draft, known: Model) -> str | None:
+    if known.request is not None:
+        return "a request is in flight"
+    if draft.now < known.quiet_until:
+        return "the cool-down is not over"
+    if len(_recent(draft, known.asked)) >= draft.settings.budget:
+        return "the budget is spent"
+    return None
+
+
+def _recent(draft: Draft, asked: Sequence[int]) -> list[int]:
+    return [time for time in asked if time > draft.now - BUDGET_DAYS * DAY_MS]
+
+
+def _ask(
+    draft: Draft, model: str, version: str, rule: Rule, trigger: str, reason: str, incident: Incident | None
+) -> None:
+    known, settings = draft.model(model), draft.settings
+    held = draft.version(model, version)
+    attempt = known.asked_for.get(trigger, 0) + 1
+    id = content_id("retraining", model, version, rule, trigger, attempt)
+    known.asked_for = dict([*known.asked_for.items(), (trigger, attempt)][-_REMEMBERED:])
+    known.asked = [*_recent(draft, known.asked), draft.now]
+    firing = list(incident.firing.values()) if incident is not None else []
+    window = advise(firing, incident.opened if incident else draft.now, draft.now, settings.enough_events)
+    errors = held.incidents.get("performance")
+    known.before = _before(version, list(errors.firing.values()) if errors else [])
+    reference = _effect(list(errors.firing.values()) if errors else [])
+    data = held.incidents.get("data")
+    evidence = by_gravity(firing)[:MAX_EVIDENCE]
+    if data is not None:
+        evidence += by_gravity(data.firing.values())[:MAX_EVIDENCE]
+    draft.said.append(
+        RetrainingRequested(
+            id=id,
+            model=model,
+            version=version,
+            time=draft.now,
+            expires=draft.now + settings.expire_ms,
+            decision="retrain",
+            rule=rule,
+            reason=reason,
+            window=window,
+            strategy=settings.strategy,
+            priority=_PRIORITY[rule],
+            evidence=evidence,
+            profile=held.profile,
+            estimates=Estimates(
+                events=window.events,
+                error_now=known.before.error if known.before else None,
+                error_reference=reference,
+            ),
+            budget=Budget(used=len(known.asked), limit=settings.budget, days=BUDGET_DAYS),
+        )
+    )
+    known.request = Request(id, version, rule, draft.now, draft.now + settings.expire_ms)
+    known.quiet_until = draft.now + settings.cooldown_ms
+    draft.note("retraining.requested", model=model, version=version, rule=rule, id=id)
+
+
+def _mean_errors(firing: Sequence[Witnessed]) -> list[Witnessed]:
+    """Error monitors whose effect is a mean error, not some quantile's share; `error` before losses."""
+    found = [w for w in firing if w.effect is not None and w.effect.witness in ("error rate", "mean")]
+    return sorted(found, key=lambda w: (column_of(w.monitor) != "error", w.monitor))
+
+
+def _effect(firing: Sequence[Witnessed]) -> float | None:
+    found = _mean_errors(firing)
+    return found[0].effect.reference if found and found[0].effect else None
+
+
+def _before(version: str, firing: Sequence[Witnessed]) -> Before | None:
+    for witnessed in _mean_errors(firing):
+        if witnessed.effect is not None:
+            now = witnessed.effect.current
+            return Before(version, column_of(witnessed.monitor), now.value, now.low, now.high)
+    return None
+
+
+def ended(draft: Draft, known: Model) -> None:
+    """The request in flight is over; the cool-down begins anew."""
+    known.request = None
+    known.quiet_until = max(known.quiet_until, draft.now + draft.settings.cooldown_ms)
+
+
+def watch(draft: Draft, model: str) -> None:
+    """At a tick: let a request expire, and raise the alarm over one that nobody has started."""
+    known = draft.look(model)
+    request = known.request if known else None
+    if request is None:
+        return
+    if draft.now >= request.expires:
+        held = draft.model(model)
+        what = "was started and has not ended" if request.started else "was never started"
+        sentence = f"{_asked_for(draft, model, request)} {what}; it is void."
+        ended(draft, held)
+        raise_trouble(draft, held, request.version, request.id, "error", sentence)
+    elif not request.started and not request.escalated and draft.now - request.time >= draft.settings.escalate_ms:
+        held = draft.model(model)
+        assert held.request is not None
+        held.request.escalated = True
+        sentence = f"{_asked_for(draft, model, request)} has not been started by anybody."
+        raise_trouble(draft, held, request.version, request.id, "critical", sentence)
+
+
+def _asked_for(draft: Draft, model: str, request: Request) -> str:
+    minutes = (draft.now - request.time) // 60_000
+    ago = f"{minutes // 60} h {minutes % 60} min ago"
+    return f"The retraining of {model} {request.version} that was asked for {ago}"
+
+
+def raise_trouble(
+    draft: Draft, known: Model, version: str, request: str, severity: Severity, sentence: str
+) -> None:
+    """Open or update the model's incident of retraining."""
+    status: Literal["open", "updated"] = "updated"
+    if known.trouble is None:
+        status = "open"
+        known.trouble = Incident(
+            id=content_id("incident", known.name, version, "retraining", request),
+            cause="retraining",
+            opened=draft.now,
+            sentence=sentence,
+            severity=severity,
+            told=draft.now,
+            request=request,
+        )
+        known.trouble_version = version
+    known.trouble.sentence, known.trouble.severity, known.trouble.request = sentence, severity, request
+    tell(draft, known.trouble, status, known.name, known.trouble_version)
+
+
+def end_trouble(draft: Draft, known: Model, sentence: str) -> None:
+    if known.trouble is not None:
+        known.trouble.sentence = sentence
+        tell(draft, known.trouble, "resolved", known.name, known.trouble_version)
+        known.trouble = None

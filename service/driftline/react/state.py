@@ -1,0 +1,235 @@
+"""What react remembers: one small record for the whole, and one for each model. Bytes: versioned, checksummed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar
+
+import msgspec
+
+from driftline.contracts.reactions import Cause, Rule, Witnessed
+from driftline.contracts.records import Severity
+from driftline.errors import StateCorrupt
+from driftline.react.causes import by_gravity, gravest
+from driftline.stats.codec import pack, unpack
+
+CORE: Final = "core"
+MODEL_PREFIX: Final = "m:"
+KIND: Final = "react"
+VERSION: Final = 1
+MAX_VERSIONS: Final = 16
+"""Versions of a model that are remembered; the one that has been silent longest goes first."""
+MAX_FIRING: Final = 16
+MAX_IDS: Final = 64
+"""Ids of lifecycle events, commands and notices of the service that are remembered, each model for itself."""
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Incident(msgspec.Struct):
+    """An open incident. `firing`: its monitors in alarm, with what they know, as many as are ever shown; `more`:
+    those beyond, and how grave they are. `told`: event time of its last alert; `alerts`: how many there have been;
+    `untold`: something has changed since."""
+
+    id: str
+    cause: Cause
+    opened: int
+    sentence: str
+    severity: Severity
+    told: int
+    firing: dict[str, Witnessed] = {}
+    more: dict[str, Severity] = {}
+    alerts: int = 0
+    untold: bool = False
+    request: str | None = None
+
+    @property
+    def count(self) -> int:
+        return len(self.firing) + len(self.more)
+
+    def join(self, witnessed: Witnessed) -> None:
+        """A monitor alarms. Where there is no room, the least grave is only counted."""
+        self.more.pop(witnessed.monitor, None)
+        self.firing[witnessed.monitor] = witnessed
+        self.severity = gravest((self.severity, witnessed.severity))
+        if len(self.firing) > MAX_FIRING:
+            least = by_gravity(self.firing.values())[-1]
+            del self.firing[least.monitor]
+            self.more[least.monitor] = least.severity
+
+    def leave(self, monitor: str) -> bool:
+        """A monitor is no longer in alarm; False if it was not."""
+        return (self.firing.pop(monitor, None) or self.more.pop(monitor, None)) is not None
+
+
+class Version(msgspec.Struct):
+    """One version of a model. `last`: sequence number of the last signal taken, by monitor. `since`: event time
+    of each firing monitor's signal. `superseded`: the version deployed in its place."""
+
+    last: dict[str, int] = {}
+    incidents: dict[Cause, Incident] = {}
+    seen: int = 0
+    labelled: bool | None = None
+    profile: str | None = None
+    superseded: str | None = None
+    retired: bool = False
+
+    @property
+    def in_use(self) -> bool:
+        return not self.retired and self.superseded is None
+
+
+class Before(msgspec.Struct, frozen=True):
+    """The error that made us ask: mean of `column`, two standard errors either way (None: unknown)."""
+
+    version: str
+    column: str
+    error: float
+    low: float | None
+    high: float | None
+
+
+class Request(msgspec.Struct):
+    """The retraining request in flight."""
+
+    id: str
+    version: str
+    rule: Rule
+    time: int
+    expires: int
+    started: bool = False
+    escalated: bool = False
+
+
+class Comparison(msgspec.Struct):
+    """A deployed version whose error is awaited, to be compared with `before` (None: ask judge about `old`)."""
+
+    old: str | None
+    new: str
+    before: Before | None
+    request: str | None
+    since: int
+
+
+class Model(msgspec.Struct):
+    """All that is known of a model. `deployed`: versions in the order of their deployment, the last is in use.
+    `asked`: event times of requests, for the budget. `quiet_until`: end of the cool-down. `trouble`: the open
+    incident of its retraining. The service itself is the model with the empty name."""
+
+    name: str
+    versions: dict[str, Version] = {}
+    deployed: list[str] = []
+    request: Request | None = None
+    before: Before | None = None
+    comparison: Comparison | None = None
+    trouble: Incident | None = None
+    trouble_version: str = ""
+    asked: list[int] = []
+    asked_for: dict[str, int] = {}
+    quiet_until: int = 0
+    heard: list[str] = []
+
+    def hear(self, id: str) -> bool:
+        """Whether `id` is new; it is remembered."""
+        if id in self.heard:
+            return False
+        self.heard = [*self.heard, id][-MAX_IDS:]
+        return True
+
+    def current(self, but: str | None = None) -> str | None:
+        """The version in use (other than `but`): the one deployed last, else the one heard of last."""
+        used = {name: v for name, v in self.versions.items() if v.in_use and name != but}
+        last = next((name for name in reversed(self.deployed) if name in used), None)
+        return last or max(((v.seen, name) for name, v in used.items()), default=(0, None))[1]
+
+    def make_room(self) -> None:
+        """Forget versions beyond the bound, never one with an open incident before one without."""
+        while len(self.versions) > MAX_VERSIONS:
+            ranked = sorted(
+                (bool(v.incidents), name in self.deployed[-1:], v.seen, name) for name, v in self.versions.items()
+            )
+            del self.versions[ranked[0][-1]]
+
+
+class State(msgspec.Struct):
+    """`now`: event time, which never goes back; 0 before the first. `positions`: next offset to take, by role of
+    the topic. `scheduled`: the last time of the schedule that was honoured. `rebuilding`: the state was lost, and
+    is being made from the log again."""
+
+    now: int = 0
+    positions: dict[str, int] = {}
+    scheduled: int | None = None
+    models: dict[str, Model] = {}
+    rebuilding: bool = False
+
+
+class _Core(msgspec.Struct):
+    now: int
+    positions: dict[str, int]
+    scheduled: int | None
+    rebuilding: bool = False
+
+
+def field_of(model: str) -> str:
+    """The name of a model's field; names are chosen by others, so it is hashed."""
+    return MODEL_PREFIX + hashlib.blake2b(model.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def to_fields(state: State, models: Iterable[str]) -> dict[str, bytes]:
+    """The fields to write: the core, and the given models."""
+    fields = {CORE: _pack(_Core(state.now, state.positions, state.scheduled, state.rebuilding))}
+    return fields | {field_of(name): _pack(state.models[name]) for name in models}
+
+
+def from_fields(fields: Mapping[str, bytes]) -> tuple[State | None, list[str]]:
+    """The state, None where there is none to go on from, and the names of fields that cannot be read. A broken
+    model starts cold; without the core nothing is known, because nobody can say where to read on."""
+    broken: list[str] = []
+    state: State | None = None
+    if CORE in fields:
+        try:
+            core = _unpack(_Core, fields[CORE])
+            state = State(core.now, core.positions, core.scheduled, rebuilding=core.rebuilding)
+        except StateCorrupt:
+            broken.append(CORE)
+    for name in sorted(n for n in fields if n.startswith(MODEL_PREFIX)):
+        try:
+            model = _unpack(Model, fields[name])
+        except StateCorrupt:
+            broken.append(name)
+            continue
+        if state is not None:
+            state.models[model.name] = model
+    return state, broken
+
+
+def copied(model: Model) -> Model:
+    """A model that can be changed without changing this one. Copies no more than is ever changed in place."""
+    return msgspec.structs.replace(
+        model,
+        versions={name: _copied_version(version) for name, version in model.versions.items()},
+        request=None if model.request is None else msgspec.structs.replace(model.request),
+        trouble=None if model.trouble is None else _copied_incident(model.trouble),
+    )
+
+
+def _copied_version(version: Version) -> Version:
+    incidents = {cause: _copied_incident(incident) for cause, incident in version.incidents.items()}
+    return msgspec.structs.replace(version, last=dict(version.last), incidents=incidents)
+
+
+def _copied_incident(incident: Incident) -> Incident:
+    return msgspec.structs.replace(incident, firing=dict(incident.firing), more=dict(incident.more))
+
+
+def _pack(value: msgspec.Struct) -> bytes:
+    return pack(KIND, VERSION, msgspec.msgpack.encode(value))
+
+
+def _unpack(kind: type[T], data: bytes) -> T:
+    _, body = unpack(KIND, VERSION, data)
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StateCorrupt(f"react: {error}") from None

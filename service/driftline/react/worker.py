@@ -1,0 +1,370 @@
+"""React over a log and a store: one message, one compare-and-set, publish, acknowledge. Knows nothing of Faust.
+
+The order of a message, and the crash that each place defends against:
+
+1. *skip* what is below the stored position of its topic: an acknowledgement that was lost costs nothing. What lies
+   between the position and the message is read first: an acknowledgement that came too early costs nothing either.
+2. *react*: pure. Dying here leaves the message unacknowledged and the store as it was.
+3. *compare-and-set* {state, position, outbox, notifications} in one script. Dying after it: the outbox is in the
+   store, and whoever takes over publishes it. A zombie's is refused, because its token is no longer the stored one.
+4. *publish* the outbox and wait for the acknowledgement. The next write replaces the outbox, so it comes after.
+5. return, which acknowledges the message. Failures of store and log are retried in place: a handler that raises
+   would be taken for one that is done.
+
+So no alert and no request is lost, and what is published twice has the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import msgspec
+
+from driftline.clock import Clock
+from driftline.contracts.reactions import Alert, Command, Fact, content_id
+from driftline.contracts.records import Severity
+from driftline.errors import Fenced, LogGap, Poison, StateCorrupt, StateLost, Transient
+from driftline.outgoing import dead_letter_record
+from driftline.react.core import questions, react
+from driftline.react.delivery import delivered
+from driftline.react.draft import Reaction, Said
+from driftline.react.notify.outbox import Pending
+from driftline.react.observe import ReactObserver
+from driftline.react.reading import bounds_of, ids_on, in_log_order
+from driftline.react.settings import ReactSettings
+from driftline.react.slot import SLOT, ReactSlot
+from driftline.react.state import CORE, MODEL_PREFIX, State, from_fields, to_fields
+from driftline.react.topics import ROLES, Role, Topics, command_record, decode, said_record
+from driftline.runtime.log import Bounds, LogReader, LogWriter, Outgoing, Record
+from driftline.runtime.outbox import decode_outbox
+from driftline.runtime.retry import Sleep, until_done
+from driftline.runtime.store import Store
+from driftline.system_signals import gap_signal, state_lost_signal
+
+T = TypeVar("T")
+
+NAME: Final = "react"
+TOGETHER: Final = 50
+"""Messages in one write while catching up."""
+FENCED_WAIT_S: Final = 1.0
+"""A zombie learns of its end by the next heartbeat: it should not fence its successor before that."""
+OLD_MS: Final = 3_600_000
+"""While a lost state is rebuilt, alerts of records older than this are not notified again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    topics: Topics = field(default_factory=Topics)
+    policy: ReactSettings = field(default_factory=ReactSettings)
+    notify: bool = False
+    least: Severity = "warning"
+    max_pending: int = 1_000
+
+
+@dataclass
+class _Made:
+    """What some messages come to, before it is written."""
+
+    state: State
+    dirty: set[str] = field(default_factory=set)
+    outbox: list[Outgoing] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+    notify: list[Alert] = field(default_factory=list)
+    refused: int = 0
+
+    def move(self, role: Role, position: int) -> None:
+        """Stand at `position` in a topic. The state that this was made from stays where it stood."""
+        self.state = msgspec.structs.replace(self.state, positions={**self.state.positions, role: position})
+
+
+class ReactWorker:
+    """One active instance. `assigned` and `revoked` say whether the group has given us the topics; `ensure` takes
+    over, `handle` takes a message; both may be called at any time, and one thing is done at a time."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        store: Store,
+        reader: LogReader,
+        writer: LogWriter,
+        clock: Clock,
+        observer: ReactObserver | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._settings = settings
+        self._topics = settings.topics
+        self._slot = ReactSlot(store)
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+        self._observer = observer or ReactObserver()
+        self._sleep = sleep
+        self._one = asyncio.Lock()
+        self._ours = False
+        self._turn = self._held = 0  # how often the topics were taken from us; and then, when the state was loaded
+        self._state: State | None = None
+        self._rebuilding = False
+        self._lost = False
+        self._known: frozenset[str] = frozenset()
+        self._ticked = ""
+        self.pending = Pending(settings.max_pending, settings.least)
+        self.changed = asyncio.Event()
+        """Set whenever notifications may have come."""
+
+    # Ownership
+
+    def assigned(self) -> None:
+        self._ours = True
+
+    def revoked(self) -> None:
+        """Whatever is being retried is given up, and the state is loaded anew should the topics come back."""
+        self._ours = False
+        self._turn += 1
+        if self._state is not None:
+            self._observer.released(NAME, 0, "revoked")
+
+    @property
+    def active(self) -> bool:
+        """Whether we hold the slot and its state."""
+        return self._ours and self._state is not None and self._held == self._turn
+
+    @property
+    def state(self) -> State | None:
+        """The state as written last; None while we stand by."""
+        return self._state if self.active else None
+
+    async def ensure(self) -> None:
+        """Take over if the topics are ours and the slot is not. Returns when that is so, or when they are gone."""
+        async with self._one:
+            await self._persist(self._owned)
+
+    async def handle(self, role: Role, record: Record) -> None:
+        """Take one message; returns when its effect is written and published, or when the topics are not ours any
+        more (then its successor takes it)."""
+
+        async def take() -> None:
+            state = await self._owned()
+            at = state.positions.get(role, 0)
+            if record.offset > at:
+                await self._catch_up({role: record.offset})
+            if self._state is not None and record.offset >= self._state.positions.get(role, 0):
+                await self._fold([(role, record)])
+
+        async with self._one:
+            await self._persist(take)
+
+    async def settle(self, name: str, alert: Alert, error: str | None) -> None:
+        """A notification has been taken (None), or never will be: mark it."""
+
+        async def mark() -> None:
+            state = await self._owned()
+            if name not in {held for held, _ in self.pending.oldest()}:
+                return
+            reaction = delivered(state, alert.id, error, self._settings.policy)
+            made = _Made(reaction.state)
+            self._add(made, reaction, notify=False)
+            await self._write(made, [name])
+
+        async with self._one:
+            await self._persist(mark)
+
+    async def tick(self, closed: int, facts: list[Fact]) -> bool:
+        """Append a tick to `commands`: all that timers ever do. Only the active instance does, and only when the
+        tick says something new. Raises Transient."""
+        id = content_id("tick", closed, msgspec.json.encode(facts).decode())
+        if not self.active or id == self._ticked:
+            return False
+        command = Command(id=id, what="tick", time=closed, facts=facts)
+        await self._writer.publish([command_record(self._topics.commands, command)])
+        self._ticked = id
+        return True
+
+    def questions(self) -> list[tuple[str, str]]:
+        """What the next tick should bring facts about."""
+        return questions(self._state) if self._state is not None and self.active else []
+
+    async def _persist(self, call: Callable[[], Awaitable[object]]) -> None:
+        """Repeat until it is done or the topics are gone; each kind of error has its one action. The state is only
+        kept where the call has succeeded and nobody has revoked the topics meanwhile: otherwise an outbox that was
+        written but not published would be forgotten."""
+        attempt = 0
+        while self._ours:
+            if self._held != self._turn:
+                self._state, self._held = None, self._turn
+            done = False
+            try:
+                await call()
+                done = True
+                return
+            except Fenced:
+                self._drop("fenced")
+                await self._sleep(FENCED_WAIT_S)
+            except StateLost as error:
+                self._observer.state_lost(NAME, 0, str(error))
+                self._lost = True
+                self._drop("state_lost")
+            except Transient as error:
+                attempt += 1
+                self._observer.retrying(NAME, "take_over", attempt, str(error))
+                self._drop("abandoned")
+                await self._sleep(min(0.05 * 2.0**attempt, 2.0))
+            finally:
+                if not done:
+                    self._state = None
+
+    def _drop(self, reason: str) -> None:
+        if self._state is not None:
+            self._observer.released(NAME, 0, reason)
+        self._state = None
+
+    async def _retry(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        def on_retry(attempt: int, error: Transient) -> None:
+            self._observer.retrying(NAME, what, attempt, str(error))
+            self._observer.beat()
+
+        return await until_done(call, give_up=lambda: not self._ours, on_retry=on_retry, sleep=self._sleep)
+
+    # Taking over
+
+    async def _owned(self) -> State:
+        """Write our token, load the state, publish what its outbox still holds, and read what came meanwhile.
+
+        The token first, so that nobody else's write comes after our reading; the outbox before anything new, which
+        would replace it."""
+        if self._state is not None:
+            return self._state
+        snapshot = await self._slot.acquire()
+        state, broken = from_fields(snapshot.fields)
+        broken += self.pending.load(snapshot.fields)
+        for name in broken:
+            self._observer.quarantined(NAME, 0, name)
+            await self._slot.store.quarantine(SLOT, name, snapshot.fields[name])
+        try:
+            pending = decode_outbox(snapshot.outbox)
+        except StateCorrupt:
+            self._observer.quarantined(NAME, 0, "outbox")
+            await self._slot.store.quarantine(SLOT, "outbox", snapshot.outbox)
+            pending = []
+        if pending:
+            await self._writer.publish(pending)
+        bounds = {role: await bounds_of(self._reader, self._topics.read(role)) for role in ROLES}
+        made = _Made(state or State(rebuilding=True))
+        if state is None:
+            made.state.positions = {role: bounds[role].begin for role in ROLES}
+        await self._say_loss(made, bounds, new=state is None)
+        self._check_bounds(made, bounds)
+        self._rebuilding = made.state.rebuilding
+        said = (self._topics.alerts, self._topics.retraining)
+        self._known = await ids_on(self._reader, said) if self._rebuilding else frozenset()
+        if state is None or made.outbox or broken:
+            stale = [name for name in snapshot.fields if state is None and name.startswith(MODEL_PREFIX)]
+            await self._write(made, sorted({*broken, *stale} - {CORE}))
+        self._state, self._lost = made.state, False
+        await self._catch_up({role: bounds[role].end for role in ROLES})
+        if self._state.rebuilding:
+            self._rebuilding, self._known = False, frozenset()
+            await self._write(_Made(msgspec.structs.replace(self._state, rebuilding=False)))
+        self._observer.owned(NAME, 0, self._state.positions.get("signals", 0), 0)
+        self.changed.set()
+        return self._state
+
+    async def _say_loss(self, made: _Made, bounds: dict[Role, Bounds], new: bool) -> None:
+        """An empty store is a loss if react has spoken before, else the first start."""
+        lost = self._lost
+        if new and not lost:
+            said = [
+                await bounds_of(self._reader, topic) for topic in (self._topics.alerts, self._topics.retraining)
+            ]
+            lost = any(held.end > 0 for held in said)
+        if lost:
+            start, until = made.state.positions.get("signals", 0), bounds["signals"].end
+            self._observer.state_lost(NAME, 0, f"rebuilt from {start} to {until}")
+            made.outbox.append(state_lost_signal(self._topics.signals, NAME, 0, start, until))
+
+    def _check_bounds(self, made: _Made, bounds: dict[Role, Bounds]) -> None:
+        """Records that are gone before they were read: said aloud, and gone on behind them."""
+        for role in ROLES:
+            at, held = made.state.positions.get(role, 0), bounds[role]
+            if held.begin <= at <= held.end:
+                continue
+            gap = LogGap(self._topics.read(role), at, held.begin, "React goes on with what there is.")
+            self._observer.gap(NAME, 0, str(gap))
+            made.outbox.append(gap_signal(self._topics.signals, NAME, ROLES.index(role), gap))
+            made.move(role, held.begin)
+
+    async def _catch_up(self, until: Mapping[Role, int]) -> None:
+        """Take what lies before `until`, many messages in one write."""
+        assert self._state is not None
+        batch: list[tuple[Role, Record]] = []
+        async for role, record in in_log_order(self._reader, self._topics, self._state.positions, until):
+            batch.append((role, record))
+            if len(batch) == TOGETHER:
+                await self._fold(batch)
+                batch = []
+        if batch:
+            await self._fold(batch)
+
+    # Folding
+
+    async def _fold(self, batch: Sequence[tuple[Role, Record]]) -> None:
+        assert self._state is not None
+        if self._held != self._turn:
+            raise Transient("the topics were taken from us")
+        started = self._clock.monotonic()
+        made = _Made(self._state)
+        for role, record in batch:
+            self._take(made, role, record)
+        await self._write(made)
+        self._observer.folded(NAME, 0, len(batch), self._clock.monotonic() - started)
+        self._observer.beat()
+
+    def _take(self, made: _Made, role: Role, record: Record) -> None:
+        try:
+            message = decode(role, record)
+            try:
+                reaction = react(made.state, message, self._settings.policy)
+            except Exception as error:  # a defect of ours in one record must not stop the rest
+                self._observer.fold_failed(NAME, 0, record.offset, repr(error))
+                raise Poison("fold_error", f"{type(error).__name__} while reacting") from error
+        except Poison as why:
+            made.outbox.append(dead_letter_record(self._topics.deadletter, 0, record, why))
+            made.refused += 1
+        else:
+            old = self._rebuilding and record.timestamp < self._clock.now_ms() - OLD_MS
+            self._add(made, reaction, notify=not old)
+        made.move(role, record.offset + 1)
+
+    def _add(self, made: _Made, reaction: Reaction, notify: bool) -> None:
+        made.state = reaction.state
+        made.dirty |= reaction.dirty
+        for note in reaction.notes:
+            self._observer.noted(note)
+        fresh = [one for one in reaction.outbox if one.id not in self._known]
+        made.said += fresh
+        made.outbox += [said_record(self._topics, one) for one in fresh]
+        if notify and self._settings.notify:
+            made.notify += [one for one in reaction.outbox if isinstance(one, Alert)]
+
+    async def _write(self, made: _Made, delete: Sequence[str] = ()) -> None:
+        notes, gone, dropped = self.pending.take(made.notify)
+        changed = to_fields(made.state, made.dirty) | notes
+        deleted = [*delete, *gone]
+        write = self._slot.prepare(changed, deleted, made.outbox)
+        verdict = await self._retry("commit", lambda: self._slot.commit(write))
+        size = sum(map(len, write.set.values())) + len(write.outbox)
+        self._observer.committed(NAME, 0, verdict.value, size)
+        self._state = made.state
+        self.pending.apply(changed, deleted)
+        for id in dropped:
+            self._observer.dropped(id)
+        if made.outbox:
+            await self._retry("publish", lambda: self._writer.publish(made.outbox))
+            self._observer.published(NAME, 0, len(made.outbox), made.refused)
+            for one in made.said:
+                self._observer.said(one)
+        self._observer.pending(len(self.pending))
+        if notes:
+            self.changed.set()
