@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from driftline.clock import SystemClock
 from driftline.config.model import Config
 from driftline.errors import Misconfigured
 from driftline.ingest.stage import IngestStage
 from driftline.judge.stage import JudgeStage
+from driftline.judged import Judged
+from driftline.react.metrics import ReactMetrics
 from driftline.registry import ProfileRegistry
 from driftline.runtime.kafka_consumer import KafkaConsumer
 from driftline.runtime.kafka_reader import KafkaReader
@@ -22,16 +24,21 @@ from driftline.runtime.stage import Stage
 from driftline.telemetry import HealthServer, Metrics, Progress, Readiness, log
 from driftline.telemetry.loop_metrics import LoopMetrics
 from driftline.wiring import (
+    LoopName,
     StageName,
     decoder,
+    detection_settings,
     ingest_settings,
     judge_settings,
     kafka_settings,
     loop_settings,
     redis_store,
+    topic_specs,
+    webhook_settings,
+    worker_settings,
 )
 
-STAGES: tuple[StageName, ...] = ("ingest", "judge")
+STAGES: tuple[StageName, ...] = ("ingest", "judge", "react")
 GRACE_S = 10.0
 
 
@@ -63,7 +70,7 @@ class Service:
             self._readiness.met("store")
             await check_topics(self._reader, self._config)
             await self._registry.refresh(force=True)
-            loops = [await self._loop(name) for name in self._stages]
+            loops = [await (self._react() if name == "react" else self._loop(name)) for name in self._stages]
             self._readiness.met("log")
             self._readiness.met("started")
             await self._until_stopped(loops)
@@ -73,7 +80,7 @@ class Service:
             await self._reader.close()
             await self._store.close()
 
-    async def _until_stopped(self, loops: Sequence[Loop[Any, Any]]) -> None:
+    async def _until_stopped(self, loops: Sequence[Running]) -> None:
         def stop() -> None:
             log("service.stopping")
             for loop in loops:
@@ -97,7 +104,7 @@ class Service:
         finally:
             watcher.cancel()
 
-    async def _watch_readiness(self, loops: Sequence[Loop[Any, Any]]) -> None:
+    async def _watch_readiness(self, loops: Sequence[Running]) -> None:
         while True:
             waiting = sum(len(loop.waiting) for loop in loops)
             if waiting:
@@ -106,7 +113,35 @@ class Service:
                 self._readiness.met("state")
             await asyncio.sleep(0.5)
 
-    async def _loop(self, name: StageName) -> Loop[Any, Any]:
+    async def _react(self) -> Running:
+        # Faust takes a second to import; whoever does not run react is spared it.
+        from driftline.react.app import AppSettings, ReactApp
+        from driftline.react.notify.sender import Sender
+        from driftline.react.notify.webhook import Webhook
+        from driftline.react.worker import ReactWorker
+
+        config = self._config
+        for topic in (config.topics.signals, config.topics.lifecycle, config.topics.commands):
+            if await self._reader.partitions(topic) != 1:
+                raise Misconfigured(f"topic {topic} must have one partition: react needs one order")
+        observer = ReactReadiness("react", self._metrics, self._progress, self._clock, self._readiness)
+        settings, webhook = worker_settings(config), webhook_settings(config)
+        worker = ReactWorker(settings, self._store, self._reader, self._writer, self._clock, observer)
+        sender = None
+        if webhook is not None:
+            sender = Sender(worker, Webhook(webhook, self._clock), observer=observer)
+        return ReactApp(
+            AppSettings(f"{config.kafka.group}.react", config.react.tick_s, config.runtime.watchdog_s),
+            self._kafka,
+            settings.topics,
+            worker,
+            Judged(self._store, await self._reader.partitions(config.topics.blocks), detection_settings(config)),
+            self._reader,
+            sender,
+            observer,
+        )
+
+    async def _loop(self, name: LoopName) -> Loop[Any, Any]:
         topics = self._config.topics
         events = topics.events[0]
         sources = await self._reader.partitions(events)
@@ -126,6 +161,19 @@ class Service:
         observer = ReadinessObserver(name, self._metrics, self._progress, self._clock, self._readiness)
         settings = loop_settings(self._config, name, structure=f"{blocks} partitions of {topics.blocks}")
         return Loop(stage, consumer, self._writer, self._store, self._clock, settings, observer)
+
+
+class Running(Protocol):
+    """A stage while it runs."""
+
+    @property
+    def waiting(self) -> frozenset[int]:
+        """Partitions that are assigned and not taken over yet."""
+        ...
+
+    async def run(self) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 class ReadinessObserver(LoopMetrics):
@@ -151,9 +199,13 @@ class ReadinessObserver(LoopMetrics):
         self._readiness.met("log")
 
 
+class ReactReadiness(ReactMetrics, ReadinessObserver):
+    """Both, for react."""
+
+
 async def check_topics(reader: LogReader, config: Config) -> None:
     """Misconfigured, naming the remedy, where a topic is missing or a fixed partition count is another."""
-    for name in (*config.topics.events, config.topics.blocks, config.topics.signals, config.topics.deadletter):
-        await reader.partitions(name)
+    for spec in topic_specs(config):
+        await reader.partitions(spec.name)
     if await reader.partitions(config.topics.profiles) != 1:
         raise Misconfigured(f"topic {config.topics.profiles} must have one partition: profiles are ordered by it")

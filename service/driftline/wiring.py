@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,6 +15,10 @@ from driftline.contracts.decode import Decoder
 from driftline.contracts.limits import Limits
 from driftline.ingest.stage import IngestSettings
 from driftline.judge.stage import JudgeSettings
+from driftline.react.notify.settings import WebhookSettings, networks
+from driftline.react.settings import ReactSettings
+from driftline.react.topics import Topics
+from driftline.react.worker import WorkerSettings
 from driftline.runtime.kafka import KafkaSettings
 from driftline.runtime.kafka_topics import TopicSpec
 from driftline.runtime.loop import LoopSettings
@@ -19,7 +26,8 @@ from driftline.runtime.redis_client import RedisSettings
 from driftline.runtime.redis_store import RedisStore
 from driftline.stats.settings import DetectionSettings
 
-StageName = Literal["ingest", "judge"]
+StageName = Literal["ingest", "judge", "react"]
+LoopName = Literal["ingest", "judge"]
 
 _HOUR_MS: Final = 3_600_000
 
@@ -82,6 +90,9 @@ def topic_specs(config: Config) -> list[TopicSpec]:
         TopicSpec(topics.signals, 1, retention_ms=ms(hours.signals)),
         TopicSpec(topics.deadletter, partitions.deadletter, retention_ms=ms(hours.deadletter)),
         TopicSpec(topics.lifecycle, 1, retention_ms=ms(hours.lifecycle)),
+        TopicSpec(topics.commands, 1, retention_ms=ms(hours.commands)),
+        TopicSpec(topics.alerts, 1, retention_ms=ms(hours.alerts)),
+        TopicSpec(topics.retraining, 1, retention_ms=ms(hours.retraining)),
     ]
 
 
@@ -143,7 +154,61 @@ def judge_settings(config: Config) -> JudgeSettings:
     )
 
 
-def loop_settings(config: Config, stage: StageName, *, structure: str) -> LoopSettings:
+def react_topics(config: Config) -> Topics:
+    topics = config.topics
+    return Topics(
+        signals=topics.signals,
+        lifecycle=topics.lifecycle,
+        commands=topics.commands,
+        alerts=topics.alerts,
+        retraining=topics.retraining,
+        deadletter=topics.deadletter,
+    )
+
+
+def worker_settings(config: Config) -> WorkerSettings:
+    react, retraining = config.react, config.react.retraining
+
+    def ms(seconds: float) -> int:
+        return round(1000 * seconds)
+
+    policy = ReactSettings(
+        retrain=retraining.enabled,
+        cooldown_ms=ms(retraining.cooldown_s),
+        expire_ms=ms(retraining.expire_s),
+        escalate_ms=ms(retraining.escalate_s),
+        update_every_ms=ms(react.update_every_s),
+        enough_events=retraining.enough_events,
+        compare_pairs=retraining.compare_pairs,
+        budget=retraining.budget,
+        strategy=retraining.strategy,
+        schedule=retraining.schedule,
+    )
+    return WorkerSettings(
+        topics=react_topics(config),
+        policy=policy,
+        notify=config.notify.url is not None,
+        least=config.notify.min_severity,
+        max_pending=config.notify.max_pending,
+    )
+
+
+def webhook_settings(config: Config) -> WebhookSettings | None:
+    """None without a webhook. A secret of the form `whsec_` + base64 is a key in base64, any other is the key."""
+    notify = config.notify
+    url, secret = _open(notify.url), _open(notify.secret)
+    if url is None:
+        return None
+    key = None if secret is None else secret.encode()
+    if secret is not None and secret.startswith("whsec_"):
+        with contextlib.suppress(binascii.Error):
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    return WebhookSettings(
+        url=url, key=key, timeout_s=notify.timeout_s, allow_private=networks(notify.allow_private)
+    )
+
+
+def loop_settings(config: Config, stage: LoopName, *, structure: str) -> LoopSettings:
     """`structure`: what the stage's stored state is bound to for good."""
     ingest, runtime = config.ingest, config.runtime
     return LoopSettings(

@@ -7,7 +7,7 @@ import pytest
 from driftline.contracts.reactions import Fact
 from driftline.react.core import questions
 from driftline.react.settings import ReactSettings
-from react.making import HOUR, MINUTE, Told, alerts, brief, requests, signal, tick, told
+from react.making import HOUR, MINUTE, T0, Told, alerts, brief, requests, signal, tick, told
 
 SETTINGS = ReactSettings(compare_pairs=500)
 
@@ -27,7 +27,7 @@ def deployed() -> Told:
 
 def test_deployment_supersedes_and_is_compared() -> None:
     run = deployed()
-    assert questions(run.state) == [("m", "1"), ("m", "2")]
+    assert questions(run.state) == [("m", "1", T0 - HOUR), ("m", "2", 0)]
     assert run.take(tick(HOUR, error(0.1, n=499))) == []
     (alert,) = alerts(run.take(tick(2 * HOUR, error(0.1))))
     assert (alert.cause, alert.status, alert.severity, alert.version) == ("retraining", "resolved", "info", "2")

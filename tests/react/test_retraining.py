@@ -43,7 +43,7 @@ def test_one_in_flight_whatever_alarms() -> None:
 def test_a_prediction_alarm_asks_only_without_labels() -> None:
     run = Told(SETTINGS)
     assert brief(run.take(signal("prediction:distribution"))) == ["prediction:open"]
-    assert questions(run.state) == [("m", "1")]
+    assert questions(run.state) == [("m", "1", 0)]
     assert run.take(tick(MINUTE)) == []
     assert run.take(tick(2 * MINUTE, Fact(model="m", version="1", labelled=True))) == []
     assert questions(run.state) == []

@@ -1,11 +1,12 @@
 """The command line. Each command, or group of commands, lives in its own module and is registered here."""
 
-from driftline.cli import config, deadletter, demo, model, publish, reference, run, status, tail, topics
+from driftline.cli import config, deadletter, demo, model, publish, reference, retrain, run, status, tail, topics
 from driftline.cli.app import app
 
 app.command(epilog=demo.EXAMPLES)(demo.demo)
 app.command(epilog=publish.EXAMPLES)(publish.publish)
 app.command(epilog=tail.EXAMPLES)(tail.tail)
+app.command(epilog=retrain.EXAMPLES)(retrain.retrain)
 app.add_typer(topics.commands, name="topics")
 app.add_typer(config.commands, name="config")
 app.add_typer(deadletter.commands, name="deadletter")

@@ -1,10 +1,11 @@
-"""`driftline tail`: signals as they come."""
+"""`driftline tail`: signals, alerts and retraining requests as they come."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -14,18 +15,33 @@ from rich.text import Text
 
 from driftline.cli.app import ConfigFile, Json, note, out, printable, settings
 from driftline.cli.connect import patiently, pause, reading, run
+from driftline.contracts.reactions import Alert, RetrainingRequested
 from driftline.contracts.records import Signal
-from driftline.errors import Transient
+from driftline.errors import Misconfigured, Transient
 from driftline.runtime.log import LogReader, Record
 
-EXAMPLES: Final = "Examples: `driftline tail`, `driftline tail --from-start --for 5 --json`"
+Shown = Signal | Alert | RetrainingRequested
+
+EXAMPLES: Final = "Examples: `driftline tail`, `driftline tail --topics alerts --from-start --for 5 --json`"
+KINDS: Final[dict[str, type[Shown]]] = {"signals": Signal, "alerts": Alert, "retraining": RetrainingRequested}
+"""What can be shown, by the topic's name in the configuration."""
 CHUNK: Final = 1_000
 POLL_S: Final = 0.25
 LOOK_S: Final = 5.0
 """How often the log's bounds are looked at: it may have been trimmed, or created anew."""
 
-_COLOURS: Final = {"alarm": "bold red", "resolved": "green", "info": "cyan"}
-_signals: Final = msgspec.json.Decoder(Signal)
+_COLOURS: Final = {
+    "alarm": "bold red",
+    "resolved": "green",
+    "info": "cyan",
+    "open": "bold red",
+    "updated": "red",
+    "retrain": "bold magenta",
+}
+_ONE: Final = {"signals": "signal", "alerts": "alert", "retraining": "retraining request"}
+_DECODERS: Final[dict[str, msgspec.json.Decoder[Shown]]] = {
+    name: msgspec.json.Decoder(kind) for name, kind in KINDS.items()
+}
 
 
 async def follow(
@@ -74,51 +90,104 @@ async def follow(
             await pause(stop, poll_s)
 
 
-def line_of(signal: Signal) -> Text:
-    """A signal in one line for a person."""
-    moment = datetime.fromtimestamp(signal.time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    colour = _COLOURS.get(signal.state, "")
+def line_of(shown: Shown) -> Text:
+    """A signal, an alert or a request in one line for a person."""
+    moment = datetime.fromtimestamp(shown.time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    state: str
+    match shown:
+        case Signal():
+            state, about, sentence = shown.state, shown.monitor, shown.sentence
+        case Alert():
+            state, about, sentence = shown.status, f"{shown.severity} {shown.cause}", shown.sentence
+        case RetrainingRequested():
+            state, about, sentence = shown.decision, shown.rule, f"{shown.reason} {shown.window.why}"
     return Text.assemble(
         (f"{moment}Z ", "dim"),
-        (f"{signal.state:8} ", colour),
-        (f"{printable(signal.model)} {printable(signal.version)} ", "bold"),
-        f"{printable(signal.monitor)}: {printable(signal.sentence)}",
+        (f"{state:8} ", _COLOURS.get(state, "")),
+        (f"{printable(shown.model)} {printable(shown.version)} " if shown.model else "", "bold"),
+        f"{printable(about)}: {printable(sentence)}",
     )
 
 
-def show(record: Record, json: bool) -> None:
+def show(record: Record, json: bool, kind: str = "signals") -> None:
     """Print a record. What cannot be read is said, and passed over."""
     if record.value is None:
         return
     try:
-        signal = _signals.decode(record.value)
+        shown = _DECODERS[kind].decode(record.value)
         if json:
-            typer.echo(msgspec.json.encode(signal).decode())
+            typer.echo(msgspec.json.encode(shown).decode())
         else:
-            out.print(line_of(signal), soft_wrap=True, highlight=False)
+            out.print(line_of(shown), soft_wrap=True, highlight=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
-        note(f"{record.topic}/{record.partition} offset {record.offset}: no signal ({type(error).__name__})")
+        note(f"{record.topic}/{record.partition} offset {record.offset}: no {_ONE[kind]} ({type(error).__name__})")
+
+
+async def follow_all(
+    readers: Mapping[str, tuple[LogReader, str]], stop: asyncio.Event, *, from_start: bool
+) -> AsyncIterator[tuple[str, Record]]:
+    """(kind, record) of several topics as they come. Each topic is in order; between topics there is none."""
+    arrived: asyncio.Queue[tuple[str, Record] | None] = asyncio.Queue(CHUNK)
+
+    async def read(kind: str, reader: LogReader, topic: str) -> None:
+        try:
+            async for record in follow(reader, topic, stop, from_start=from_start):
+                await arrived.put((kind, record))
+        finally:
+            await arrived.put(None)
+
+    tasks = [asyncio.create_task(read(kind, *where)) for kind, where in readers.items()]
+    try:
+        open_ = len(tasks)
+        while open_:
+            item = await arrived.get()
+            if item is None:
+                open_ -= 1
+            else:
+                yield item
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _kinds(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in KINDS]
+    if unknown or not names:
+        wanted = ", ".join(KINDS)
+        raise Misconfigured(f"--topics: {', '.join(unknown) or 'nothing'} cannot be shown; choose among {wanted}")
+    return list(dict.fromkeys(names))
 
 
 def tail(
     config: ConfigFile = None,
     json: Json = False,
+    topics: Annotated[
+        str, typer.Option("--topics", help=f"What to show, separated by commas: {', '.join(KINDS)}.")
+    ] = ",".join(KINDS),
     from_start: Annotated[bool, typer.Option("--from-start", help="Also those that are there already.")] = False,
     seconds: Annotated[
         float | None, typer.Option("--for", metavar="SECONDS", min=0, help="End by itself after so long.")
     ] = None,
 ) -> None:
-    """Print signals as they come: alarms, what is resolved, what the service says of itself.
+    """Print verdicts, alerts and retraining requests as they come.
 
     Ctrl-C ends it, with exit code 0.
     """
+    kinds = _kinds(topics)
     loaded = settings(config).config
 
     async def work(stop: asyncio.Event) -> None:
         if seconds is not None:
             asyncio.get_running_loop().call_later(seconds, stop.set)
-        async with reading(loaded) as reader:
-            async for record in follow(reader, loaded.topics.signals, stop, from_start=from_start):
-                show(record, json)
+        async with contextlib.AsyncExitStack() as stack:
+            # A reader reads one thing at a time: one for each topic, so that none waits for another.
+            readers = {
+                kind: (await stack.enter_async_context(reading(loaded)), getattr(loaded.topics, kind))
+                for kind in kinds
+            }
+            async for kind, record in follow_all(readers, stop, from_start=from_start):
+                show(record, json, kind)
 
     run(work)

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from driftline.config.base import AFFECTS, Section, Stage, section
 from driftline.config.connections import Kafka, Redis
+from driftline.config.reactions import Notify, React
 from driftline.config.stages import Detection, Ingest, Join, Judge, Logging, Runtime
 from driftline.config.topics import Topics
 
@@ -29,6 +30,8 @@ class Config(Section):
     join: Join = section(Join, "Outcomes to predictions.")
     judge: Judge = section(Judge, "From blocks to signals.")
     detection: Detection = section(Detection, "What an alarm is.")
+    react: React = section(React, "From signals to alerts and retraining requests.")
+    notify: Notify = section(Notify, "Who is told of alerts.")
     runtime: Runtime = section(Runtime, "How the process behaves.")
     logging: Logging = section(Logging, "What is logged.")
 

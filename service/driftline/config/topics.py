@@ -31,6 +31,9 @@ class Retention(Section):
     signals: Whole = setting(2160, "Hours of `signals`.", ge=-1)
     deadletter: Whole = setting(336, "Hours of `deadletter`.", ge=-1)
     lifecycle: Whole = setting(-1, "Hours of `lifecycle`.", ge=-1)
+    commands: Whole = setting(720, "Hours of `commands`.", ge=-1)
+    alerts: Whole = setting(2160, "Hours of `alerts`.", ge=-1)
+    retraining: Whole = setting(2160, "Hours of `retraining`.", ge=-1)
 
     @model_validator(mode="after")
     def _ledger_outlives_events(self) -> Self:
@@ -46,7 +49,10 @@ class Retention(Section):
 
 
 PREFIX = r"^[A-Za-z0-9._-]{0,200}$"
-_TOPICS = ("blocks", "profiles", "signals", "deadletter", "lifecycle")
+_TOPICS = (
+    *("blocks", "profiles", "signals", "deadletter", "lifecycle"),
+    *("commands", "alerts", "retraining"),
+)
 
 
 class Topics(Section):
@@ -65,6 +71,11 @@ class Topics(Section):
     signals: str = setting("{prefix}signals", "Verdicts that changed.", pattern=LEGAL_NAME)
     deadletter: str = setting("{prefix}deadletter", "Refused records, with why.", pattern=LEGAL_NAME)
     lifecycle: str = setting("{prefix}lifecycle", "What happened to model versions.", pattern=LEGAL_NAME)
+    commands: str = setting(
+        "{prefix}commands", "What react is to do: ticks, and requests by hand.", pattern=LEGAL_NAME
+    )
+    alerts: str = setting("{prefix}alerts", "What people are told of incidents.", pattern=LEGAL_NAME)
+    retraining: str = setting("{prefix}retraining", "Requests to retrain a model.", pattern=LEGAL_NAME)
     replication: Whole | None = setting(
         None, "Copies to create topics with. Without it, what the brokers do by default.", ge=1, le=32
     )

@@ -6,6 +6,8 @@ same reactions, bit for bit, and the ids of what is said are functions of its co
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from driftline.contracts.reactions import Command, Fact
 from driftline.contracts.records import Lifecycle, Signal
 from driftline.react.causes import cause_of
@@ -18,6 +20,14 @@ from driftline.react.settings import ReactSettings
 from driftline.react.state import State
 
 Message = Signal | Lifecycle | Command
+
+
+class Question(NamedTuple):
+    """What does judge know of a model version: of its pairs since `since`, ms of event time?"""
+
+    model: str
+    version: str
+    since: int = 0
 
 
 def react(state: State, message: Message, settings: ReactSettings) -> Reaction:
@@ -75,16 +85,16 @@ def _tell_overdue(draft: Draft, name: str) -> None:
                 tell(draft, draft.version(name, version).incidents[cause], "updated", name, version)
 
 
-def questions(state: State) -> list[tuple[str, str]]:
-    """The (model, version) whose facts the next tick should bring: who waits for a comparison, and who has an
-    alarm of predictions and is not known to have labels."""
-    wanted: set[tuple[str, str]] = set()
+def questions(state: State) -> list[Question]:
+    """The model versions whose facts the next tick should bring: who waits for a comparison, and who has an alarm
+    of predictions and is not known to have labels."""
+    wanted: set[Question] = set()
     for name, model in state.models.items():
         if model.comparison is not None:
-            wanted.add((name, model.comparison.new))
+            wanted.add(Question(name, model.comparison.new))
             if model.comparison.old is not None:
-                wanted.add((name, model.comparison.old))
+                wanted.add(Question(name, model.comparison.old, model.comparison.onset or 0))
         for version, held in model.versions.items():
             if held.in_use and held.labelled is not True and "prediction" in held.incidents:
-                wanted.add((name, version))
+                wanted.add(Question(name, version))
     return sorted(wanted)

@@ -64,8 +64,10 @@ def _deployed(draft: Draft, known: Model, event: Lifecycle) -> None:
             other.superseded = event.version
             sentence = f"{event.model} {event.version} was deployed in place of {event.model} {name}."
             _close(draft, known, name, sentence, event.version)
-    before, known.before = known.before, None
-    known.comparison = Comparison(former, event.version, before, event.request, draft.now)
+    known.comparison = Comparison(
+        former, event.version, known.before, event.request, draft.now, known.onset if former else None
+    )
+    known.before = known.onset = None
 
 
 def _rolled_back(draft: Draft, known: Model, event: Lifecycle) -> None:

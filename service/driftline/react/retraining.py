@@ -146,6 +146,7 @@ def _ask(
     firing = list(incident.firing.values()) if incident is not None else []
     window = advise(firing, incident.opened if incident else draft.now, draft.now, settings.enough_events)
     errors = held.incidents.get("performance")
+    known.onset = min((w.onset for w in firing if w.onset is not None), default=None)
     known.before = _before(version, list(errors.firing.values()) if errors else [])
     reference = _effect(list(errors.firing.values()) if errors else [])
     data = held.incidents.get("data")

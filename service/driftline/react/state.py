@@ -103,18 +103,21 @@ class Request(msgspec.Struct):
 
 
 class Comparison(msgspec.Struct):
-    """A deployed version whose error is awaited, to be compared with `before` (None: ask judge about `old`)."""
+    """A deployed version whose error is awaited, to be compared with `before` (None: ask judge about `old`, since
+    `onset`)."""
 
     old: str | None
     new: str
     before: Before | None
     request: str | None
     since: int
+    onset: int | None = None
 
 
 class Model(msgspec.Struct):
     """All that is known of a model. `deployed`: versions in the order of their deployment, the last is in use.
-    `asked`: event times of requests, for the budget. `quiet_until`: end of the cool-down. `trouble`: the open
+    `before`, `onset`: what the last request was made for. `asked`: event times of requests, for the budget;
+    `asked_for`: how often, by what triggered them. `quiet_until`: end of the cool-down. `trouble`: the open
     incident of its retraining. The service itself is the model with the empty name."""
 
     name: str
@@ -122,6 +125,7 @@ class Model(msgspec.Struct):
     deployed: list[str] = []
     request: Request | None = None
     before: Before | None = None
+    onset: int | None = None
     comparison: Comparison | None = None
     trouble: Incident | None = None
     trouble_version: str = ""

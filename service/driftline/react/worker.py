@@ -28,7 +28,7 @@ from driftline.contracts.reactions import Alert, Command, Fact, content_id
 from driftline.contracts.records import Severity
 from driftline.errors import Fenced, LogGap, Poison, StateCorrupt, StateLost, Transient
 from driftline.outgoing import dead_letter_record
-from driftline.react.core import questions, react
+from driftline.react.core import Question, questions, react
 from driftline.react.delivery import delivered
 from driftline.react.draft import Reaction, Said
 from driftline.react.notify.outbox import Pending
@@ -161,7 +161,7 @@ class ReactWorker:
 
         async def mark() -> None:
             state = await self._owned()
-            if name not in {held for held, _ in self.pending.oldest()}:
+            if not self.pending.holds(name):
                 return
             reaction = delivered(state, alert.id, error, self._settings.policy)
             made = _Made(reaction.state)
@@ -182,7 +182,7 @@ class ReactWorker:
         self._ticked = id
         return True
 
-    def questions(self) -> list[tuple[str, str]]:
+    def questions(self) -> list[Question]:
         """What the next tick should bring facts about."""
         return questions(self._state) if self._state is not None and self.active else []
 
@@ -209,6 +209,7 @@ class ReactWorker:
             except Transient as error:
                 attempt += 1
                 self._observer.retrying(NAME, "take_over", attempt, str(error))
+                self._observer.beat()
                 self._drop("abandoned")
                 await self._sleep(min(0.05 * 2.0**attempt, 2.0))
             finally:

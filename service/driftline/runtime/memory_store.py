@@ -113,6 +113,11 @@ class MemoryStore:
         record = self._contents().slots.get(slot, _Record())
         return Snapshot(record.next, dict(record.fields), record.outbox)
 
+    async def peek(self, slot: Slot, names: Sequence[str]) -> dict[str, bytes]:
+        """Some fields of a slot, those that it has, without taking it."""
+        fields = (await self.read(slot)).fields
+        return {name: fields[name] for name in names if name in fields}
+
     async def quarantine(self, slot: Slot, name: str, value: bytes) -> None:
         kept = self._contents(takes_memory=True).quarantine.setdefault(slot, [])
         kept.insert(0, (name, value))

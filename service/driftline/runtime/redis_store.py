@@ -35,6 +35,11 @@ class RedisStore:
     async def read(self, slot: Slot) -> Snapshot:
         return await self._snapshot(Call("read", self._keys(slot), ()))
 
+    async def peek(self, slot: Slot, names: Sequence[str]) -> dict[str, bytes]:
+        """Some fields of a slot, those that it has, without taking it."""
+        (values,) = await self._client.commands([("HMGET", self._key(slot, "fields"), *names)])
+        return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
     async def commit(self, slot: Slot, write: Write) -> Verdict:
         begin: Argument = "" if write.begin is None else write.begin
         args: list[Argument] = [write.token, write.batch, begin, write.next, write.outbox, len(write.delete)]

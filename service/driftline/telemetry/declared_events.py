@@ -50,5 +50,13 @@ EVENTS: Final = (
     Event("model.refused", WARNING, "A new model was not taken on for want of room."),
     Event("model.reset", INFO, "A model's reference and verdicts were discarded by hand."),
     Event("signal.published", INFO, "A verdict changed."),
+    Event("signal.repeated", DEBUG, "A signal that react has taken before came again; it changes nothing."),
+    Event("alert.published", INFO, "An incident was opened, updated or resolved."),
+    Event("retraining.requested", INFO, "A model should be retrained; the request is on the `retraining` topic."),
+    Event("retraining.declined", WARNING, "A retraining that was due or wanted is not asked for, for `reason`."),
+    Event("notification.sent", INFO, "The webhook has taken an alert."),
+    Event("notification.retried", WARNING, "The webhook has not taken an alert; it is tried again."),
+    Event("notification.refused", ERROR, "The webhook will never take this alert; it is on the topic."),
+    Event("notification.dropped", ERROR, "Too many alerts wait for the webhook; the oldest gave way."),
     Event("library", INFO, "What a library we use has logged, at its own level."),
 )

@@ -45,6 +45,9 @@ class Pending:
     def __len__(self) -> int:
         return len(self._alerts)
 
+    def holds(self, name: str) -> bool:
+        return name in self._alerts
+
     def oldest(self) -> list[tuple[str, Alert]]:
         return sorted(self._alerts.items())
 

@@ -1,0 +1,96 @@
+"""What react does: when people are told, and when a model is to be retrained. Its seconds are of event time."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Literal
+from urllib.parse import urlsplit
+
+from croniter import croniter
+from pydantic import SecretStr, field_validator
+
+from driftline.config.base import Names, Number, Section, Whole, section, setting
+
+
+class Retraining(Section):
+    """When a model is to be retrained, and what with."""
+
+    enabled: bool = setting(True, "Whether alarms ask for retraining. A schedule and people may in any case.")
+    cooldown_s: Number = setting(21_600.0, "Seconds after a request has ended until the next one.", ge=0)
+    expire_s: Number = setting(604_800.0, "Seconds after which a request is void.", gt=0)
+    escalate_s: Number = setting(
+        3_600.0, "Seconds after which a request that nobody has started is critical.", gt=0
+    )
+    budget: Whole = setting(
+        10, "Most requests a model in 30 days, those made by hand not limited.", ge=0, le=10_000
+    )
+    enough_events: Whole = setting(
+        5_000, "Events since the change that are enough to train on alone; with fewer, older ones are added.", ge=1
+    )
+    strategy: Literal["full", "incremental"] = setting("full", "What jobs are told: train anew, or go on training.")
+    schedule: str | None = setting(
+        None, "Crontab (UTC, event time) by which every model in use is retrained: `0 3 * * 0`."
+    )
+    compare_pairs: Whole = setting(
+        500, "Pairs of a deployed version before its error is compared with its predecessor's.", ge=1
+    )
+
+    @field_validator("schedule")
+    @classmethod
+    def _crontab(cls, value: str | None) -> str | None:
+        if value is not None and (len(value.split()) != 5 or not croniter.is_valid(value)):
+            raise ValueError("write a crontab of five fields, such as `0 3 * * 0`")
+        return value
+
+
+class React(Section):
+    """From signals to alerts and retraining requests."""
+
+    tick_s: Number = setting(
+        10.0, "How often event time is told to react, seconds of the wall clock.", ge=0.1, le=3_600
+    )
+    update_every_s: Number = setting(300.0, "Least seconds between two updates of an open incident.", ge=0)
+    retraining: Retraining = section(Retraining, "When a model is to be retrained.")
+
+
+class Notify(Section):
+    """Who is told of alerts, beside the topic: a webhook. Its url and secret are never shown."""
+
+    url: SecretStr | None = setting(
+        None, "Webhook that alerts are posted to (https). Without it, nobody is called."
+    )
+    secret: SecretStr | None = setting(
+        None, "Key that posts are signed with (HMAC-SHA256, Standard Webhooks); `whsec_` and base64 is understood."
+    )
+    min_severity: Literal["critical", "error", "warning", "info"] = setting("warning", "The least that is posted.")
+    timeout_s: Number = setting(10.0, "How long each phase of a post may take, seconds.", gt=0, le=120)
+    allow_private: Names = setting(
+        (), "Networks that the webhook may be in although they are not public: `10.0.0.0/8`."
+    )
+    max_pending: Whole = setting(
+        1_000, "Alerts that wait for a webhook that is away; beyond, the oldest give way.", ge=1, le=100_000
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value.get_secret_value())
+            port_ok = parts.port is None or parts.port > 0
+        except ValueError:
+            raise ValueError("write https://host/path") from None
+        if parts.scheme not in {"https", "http"} or not parts.hostname or not port_ok:
+            raise ValueError("write https://host/path")
+        return value
+
+    @field_validator("allow_private")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                ipaddress.ip_network(text, strict=False)
+            except ValueError:
+                raise ValueError(f"{text[:60]!r} is no network: write 10.0.0.0/8") from None
+        return value

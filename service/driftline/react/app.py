@@ -1,0 +1,264 @@
+"""React as a Faust application: one agent a topic, one message at a time, no web, no tables.
+
+Of the group's members one is active: the three topics have one partition each, and Faust's assignor gives the
+partitions of topics with the same number of partitions to the same member (its `copartitioned` groups; with
+`table_standby_replicas=0` it would use an assignor that does not). The others stand by. Were they spread all the
+same, the slot's token would still let only one write.
+
+Faust acknowledges a message whose handler raised, and may acknowledge ahead of one that is unfinished: so handlers
+raise nothing, and nothing rests on acknowledgements (`worker.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import faust
+from faust.types import TP, EventT, StreamT
+
+from driftline.contracts.reactions import Fact
+from driftline.errors import Misconfigured, Transient
+from driftline.react.core import Question
+from driftline.react.observe import ReactObserver
+from driftline.react.reading import bounds_of
+from driftline.react.topics import ROLES, Role, Topics
+from driftline.react.worker import NAME, ReactWorker
+from driftline.runtime.kafka import KafkaSettings
+from driftline.runtime.log import LogReader
+
+KEEP_S: Final = 0.2
+LOOK_S: Final = 2.0
+"""How often the topics' ends are looked at: what they hold beyond our positions is work."""
+
+
+class Judged(Protocol):
+    """What judge knows. Raises Transient."""
+
+    async def closed(self) -> int | None: ...
+
+    async def facts(self, asked: Sequence[Question]) -> list[Fact]: ...
+
+
+class Sender(Protocol):
+    """Sends notifications while it runs."""
+
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """`group`: the consumer group, and Faust's name for the application. Times in seconds."""
+
+    group: str
+    tick_s: float = 10.0
+    watchdog_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A Faust message as a record of ours."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class ReactApp:
+    """Runs until stopped. `waiting` while the topics are ours and the state is not loaded."""
+
+    def __init__(
+        self,
+        settings: AppSettings,
+        kafka: KafkaSettings,
+        topics: Topics,
+        worker: ReactWorker,
+        judged: Judged,
+        reader: LogReader,
+        sender: Sender | None = None,
+        observer: ReactObserver | None = None,
+    ) -> None:
+        self._settings = settings
+        self._kafka = kafka
+        self._topics = topics
+        self._worker = worker
+        self._judged = judged
+        self._reader = reader
+        self._sender = sender
+        self._observer = observer or ReactObserver()
+        self._stopping = asyncio.Event()
+        self._assigned: frozenset[str] = frozenset()
+
+    @property
+    def waiting(self) -> frozenset[int]:
+        return frozenset({0}) if self._assigned and not self._worker.active else frozenset()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Raises Misconfigured where Faust no longer brings what there is, and whatever else ends a part of it."""
+        with tempfile.TemporaryDirectory(prefix="driftline-react-") as directory:
+            app = self._application(directory)
+            await app.start()
+            parts = [asyncio.create_task(part) for part in self._parts()]
+            stopping = asyncio.create_task(self._stopping.wait())
+            try:
+                await asyncio.wait({*parts, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for part in (*parts, stopping):
+                    part.cancel()
+                ended = await asyncio.gather(*parts, return_exceptions=True)
+                self._worker.revoked()
+                await app.stop()
+            for error in ended:
+                if isinstance(error, Exception):
+                    raise error
+
+    def _parts(self) -> list[Coroutine[Any, Any, None]]:
+        parts = [self._keep()]
+        if self._sender is not None:
+            parts.append(self._sender.run())
+        return parts
+
+    # Faust
+
+    def _application(self, directory: str) -> faust.App:
+        kafka = self._kafka
+        seconds = kafka.session_timeout_ms / 1000
+        app = faust.App(
+            self._settings.group,
+            broker=[f"aiokafka://{host.strip()}" for host in kafka.bootstrap.split(",")],
+            broker_client_id=kafka.client_id,
+            broker_credentials=_credentials(kafka),
+            broker_session_timeout=seconds,
+            broker_heartbeat_interval=min(3.0, seconds / 4),
+            broker_rebalance_timeout=kafka.rebalance_timeout_ms / 1000,
+            broker_request_timeout=max(kafka.request_timeout_ms / 1000, seconds + 1),
+            broker_commit_interval=1.0,
+            consumer_auto_offset_reset="earliest",
+            stream_wait_empty=False,
+            store="memory://",
+            table_standby_replicas=1,
+            datadir=directory,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            autodiscover=False,
+            web_enabled=False,
+        )
+        for role in ROLES:
+            topic = app.topic(
+                self._topics.read(role),
+                key_type=bytes,
+                value_type=bytes,
+                key_serializer="raw",
+                value_serializer="raw",
+            )
+            app.agent(topic, name=f"{self._settings.group}.{role}", concurrency=1)(self._agent(role))
+        app.timer(self._settings.tick_s, name="tick")(self._tick)
+        revoked: Any = app.on_partitions_revoked
+        assigned: Any = app.on_partitions_assigned
+        revoked.connect(self._on_revoked)
+        assigned.connect(self._on_assigned)
+        return app
+
+    def _agent(self, role: Role) -> Callable[[StreamT[bytes]], Coroutine[Any, Any, None]]:
+        async def take(stream: StreamT[bytes]) -> None:
+            async for event in stream.events():
+                await self._worker.handle(role, _record(event))
+
+        return take
+
+    async def _on_revoked(self, sender: object, revoked: set[TP], **_: object) -> None:
+        """Said at the beginning of every rebalance, also when the topics will come back."""
+        self._assigned = frozenset()
+        self._worker.revoked()
+
+    async def _on_assigned(self, sender: object, assigned: set[TP], **_: object) -> None:
+        self._assigned = frozenset(tp.topic for tp in assigned)
+        if self._topics.signals in self._assigned:
+            self._worker.assigned()
+
+    async def _tick(self) -> None:
+        """Append a tick. What fails now is made up for by the next one."""
+        if not self._worker.active:
+            return
+        try:
+            closed = await self._judged.closed()
+            if closed is not None:
+                await self._worker.tick(closed, await self._judged.facts(self._worker.questions()))
+        except Transient as error:
+            self._observer.retrying(NAME, "tick", 1, str(error))
+
+    # Watching
+
+    async def _keep(self) -> None:
+        """Take over as soon as the topics are ours, not only when a message comes; and notice when messages are
+        there and do not come. Faust is known to stall."""
+        loop = asyncio.get_running_loop()
+        looked = moved = loop.time()
+        positions: dict[str, int] = {}
+        while True:
+            if self._assigned and not self._worker.active:
+                await self._worker.ensure()
+                moved = loop.time()
+            self._observer.beat()
+            if loop.time() - looked >= LOOK_S and (state := self._worker.state) is not None:
+                looked = loop.time()
+                with contextlib.suppress(Transient):
+                    behind = await self._behind(state.positions)
+                    if not behind or state.positions != positions:
+                        moved, positions = loop.time(), dict(state.positions)
+                    elif loop.time() - moved > self._settings.watchdog_s:
+                        raise Misconfigured(f"{behind}: there are messages and none come; restart the process")
+            await asyncio.sleep(KEEP_S)
+
+    async def _behind(self, positions: dict[str, int]) -> str:
+        """Where the log holds more than we have taken; empty if nowhere."""
+        found = []
+        for role in ROLES:
+            held = await bounds_of(self._reader, self._topics.read(role))
+            at = positions.get(role, 0)
+            self._observer.position(NAME, ROLES.index(role), at, held.end)
+            if held.end > at:
+                found.append(f"{self._topics.read(role)} stands at {at} of {held.end}")
+        return ", ".join(found)
+
+
+def _record(event: EventT[bytes]) -> _Read:
+    message = event.message
+    headers: Any = message.headers or ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return _Read(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        timestamp=round(message.timestamp * 1000),
+        timestamp_type=message.timestamp_type,
+        key=message.key,
+        value=message.value,
+        headers=tuple((str(name), bytes(value)) for name, value in pairs),
+    )
+
+
+def _credentials(kafka: KafkaSettings) -> Any:
+    """Faust's form of what every other client of ours is given."""
+    options = kafka.client_options()
+    context = options.get("ssl_context")
+    if kafka.security_protocol.startswith("SASL_"):
+        return faust.SASLCredentials(
+            username=kafka.sasl_username,
+            password=kafka.sasl_password,
+            mechanism=kafka.sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None
