@@ -26,7 +26,7 @@ def invoke(*arguments: str, **environ: str) -> Result:
     return CliRunner(env={"DRIFTLINE_CONFIG": None, **environ}).invoke(app, list(arguments))
 
 
-COMMANDS = ["publish", "tail", "topics create", "config check", "deadletter list", "deadletter replay"]
+COMMANDS = ["publish", "tail", "retrain", "topics create", "config check", "deadletter list", "deadletter replay"]
 
 
 def test_the_version() -> None:
@@ -92,9 +92,9 @@ def publish_to(environ: dict[str, str], topic: str, file: Path, *values: bytes) 
 def test_topics_are_created_once(connected: dict[str, str]) -> None:
     first = invoke("topics", "create", **connected, COLUMNS="120")
     assert first.exit_code == 0, first.output
-    assert first.output.count("created") == 6
+    assert first.output.count("created") == 9
     again = invoke("topics", "create", **connected, COLUMNS="120")
-    assert (again.output.count("created"), again.output.count("was there")) == (0, 6)
+    assert (again.output.count("created"), again.output.count("was there")) == (0, 9)
 
 
 @pytest.mark.connected

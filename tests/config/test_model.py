@@ -25,11 +25,18 @@ def with_secrets() -> Config:
         "DRIFTLINE_KAFKA__SASL_MECHANISM": "PLAIN",
         "DRIFTLINE_KAFKA__SASL_USERNAME": "me",
     }
-    return load(None, environ | {env_name(path): CANARY for path in SECRETS}).config
+    return load(None, environ | {env_name(path): _secret(path) for path in SECRETS}).config
+
+
+def _secret(path: tuple[str, ...]) -> str:
+    return f"https://{CANARY}/hook" if path[-1] == "url" else CANARY
 
 
 def test_there_are_secrets_to_guard() -> None:
-    assert {".".join(p) for p in SECRETS} == {"kafka.sasl_password", "kafka.ssl_key_password", "redis.password"}
+    assert {".".join(p) for p in SECRETS} == {
+        *("kafka.sasl_password", "kafka.ssl_key_password", "redis.password"),
+        *("notify.url", "notify.secret"),
+    }
 
 
 def test_row_45_secrets_are_never_printed() -> None:
@@ -45,7 +52,7 @@ def test_row_45_secrets_are_never_printed() -> None:
     ]
     assert all(CANARY not in text for text in shown)
     assert config.redacted()["redis"]["password"] == "(hidden)"
-    assert config.secrets() == {CANARY}
+    assert config.secrets() == {CANARY, f"https://{CANARY}/hook"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,187 @@
+"""React as processes, with Faust, over a real broker and store: killed for good, standing by, asked by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from driftline.cli.topics import create_topics
+from driftline.config import Config, load
+from driftline.contracts.cloudevents import decode_alert, decode_retraining
+from driftline.contracts.reactions import Alert, RetrainingRequested
+from driftline.contracts.records import Signal
+from driftline.outgoing import signal_record
+from driftline.runtime.kafka_reader import KafkaReader
+from driftline.runtime.kafka_writer import KafkaWriter
+from driftline.wiring import kafka_settings
+from react.dying import POINTS
+from react.making import HOUR, MINUTE, signal
+from support.servers import AnyServers, connection, unique
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.connected, pytest.mark.timeout(120)]
+
+
+@dataclass
+class Cluster:
+    """Topics and a prefix of its own; processes that are gone when the test is."""
+
+    environ: dict[str, str]
+    config: Config
+    reader: KafkaReader
+    writer: KafkaWriter
+    directory: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        log = (self.directory / f"{len(self.processes)}.log").open("wb")
+        with log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command], env=self.environ, stdout=subprocess.DEVNULL, stderr=log
+            )
+        self.processes.append(process)
+        return process
+
+    def react(self) -> subprocess.Popen[bytes]:
+        return self.start("driftline", "run", "--stages", "react")
+
+    def events(self, number: int) -> list[str]:
+        """Names of the events that a process has logged."""
+        lines = (self.directory / f"{number}.log").read_text().splitlines()
+        return [json.loads(line)["event"] for line in lines if line.startswith("{")]
+
+    async def tell(self, *signals: Signal) -> None:
+        await self.writer.publish([signal_record(self.config.topics.signals, one) for one in signals])
+
+    async def alerts(self) -> list[Alert]:
+        return [decode_alert(value, ()) for value in await self._values(self.config.topics.alerts)]
+
+    async def requests(self) -> list[RetrainingRequested]:
+        return [decode_retraining(value, ()) for value in await self._values(self.config.topics.retraining)]
+
+    async def _values(self, topic: str) -> list[bytes]:
+        bounds = (await self.reader.bounds_of(topic, [0]))[0]
+        records = await self.reader.read(topic, 0, bounds.begin, bounds.end)
+        return [record.value or b"" for record in records]
+
+    async def until(self, count: int) -> list[Alert]:
+        """The alerts, as soon as there are so many different ones."""
+        return await self.wait(lambda alerts: len({a.id for a in alerts}) >= count)
+
+    async def wait(self, enough: Callable[[Sequence[Alert]], bool]) -> list[Alert]:
+        async with asyncio.timeout(60):
+            for _ in range(1_000):
+                alerts = await self.alerts()
+                if enough(alerts):
+                    return alerts
+                await asyncio.sleep(0.1)
+        raise AssertionError(alerts)
+
+
+@pytest.fixture
+async def cluster(servers: AnyServers, tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with _cluster(servers, tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _cluster(servers: AnyServers, directory: Path) -> AsyncIterator[Cluster]:
+    name = unique("react")
+    where = connection(servers)
+    settings = {f"kafka.{key}": value for key, value in where["kafka"].items()} | {
+        "kafka.session_timeout_ms": 6_000,
+        "kafka.rebalance_timeout_ms": 4_000,
+        "kafka.group": name,
+        "redis.url": where["redis"]["url"],
+        "redis.prefix": name,
+        "runtime.http.port": 0,
+        "runtime.revoke_deadline_s": 2.0,
+        "topics.prefix": f"{name}.",
+        "topics.partitions.blocks": 2,
+        "react.update_every_s": 0,
+    }
+    config = load(None, overrides=settings).config
+    await create_topics(config)
+    environ = {f"DRIFTLINE_{key.upper().replace('.', '__')}": str(value) for key, value in settings.items()}
+    path = os.pathsep.join([str(ROOT / "service"), str(ROOT / "tests")])
+    kafka = kafka_settings(config)
+    made = Cluster(
+        os.environ | environ | {"PYTHONPATH": path}, config, KafkaReader(kafka), KafkaWriter(kafka), directory
+    )
+    try:
+        yield made
+    finally:
+        for process in made.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        await made.writer.close()
+        await made.reader.close()
+
+
+STORY = (
+    signal("error:rate", 1),
+    signal("features.a:distribution", 1, at=MINUTE),
+    signal("error:rate", 2, "resolved", at=HOUR),
+)
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_rows_1_and_2_killed_for_good_between_state_publish_and_acknowledge(
+    cluster: Cluster, point: str
+) -> None:
+    """Mutation: do not publish the snapshot's outbox in ReactWorker._owned; at before_publish the first alert and
+    the request are missing."""
+    await cluster.tell(STORY[0])
+    dying = cluster.start("react.dying", point)
+    assert await asyncio.to_thread(dying.wait, 60) == -9
+    await cluster.tell(*STORY[1:])
+    cluster.react()
+    alerts = await cluster.until(3)
+    assert [a.status for a in {a.id: a for a in alerts}.values()] == ["open", "open", "resolved"]
+    assert len({r.id for r in await cluster.requests()}) == 1
+    copies = len(alerts) - len({a.id for a in alerts})
+    assert copies == (0 if point in ("before_commit", "before_publish") else 1)
+    await cluster.tell(*STORY, signal("error:rate", 3, at=2 * HOUR))
+    after = await cluster.until(4)
+    assert [a.status for a in after[len(alerts) :]] == ["open"], "a late duplicate has said something"
+
+
+async def test_one_is_active_and_the_other_takes_over(cluster: Cluster) -> None:
+    """Mutation: `table_standby_replicas=0` in ReactApp; the topics are spread and both own the slot in turn."""
+    first, second = cluster.react(), cluster.react()
+    await cluster.tell(STORY[0])
+    await cluster.until(1)
+    async with asyncio.timeout(30):
+        while "partition.owned" not in cluster.events(0) + cluster.events(1):  # noqa: ASYNC110 - a file says it
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(3)
+    owners = [i for i in (0, 1) if "partition.owned" in cluster.events(i)[-3:]]
+    active = owners[-1]
+    (first, second)[active].kill()
+    await cluster.tell(STORY[2])
+    await cluster.until(2)
+    heir = 1 - active
+    assert "partition.owned" in cluster.events(heir)
+    process = (first, second)[heir]
+    process.terminate()
+    assert await asyncio.to_thread(process.wait, 20) == 0
+
+
+async def test_a_request_by_hand(cluster: Cluster) -> None:
+    cluster.react()
+    command = ("driftline", "retrain", "fraud", "--version", "7", "--reason", "because")
+    assert await asyncio.to_thread(cluster.start(*command).wait, 30) == 0
+    async with asyncio.timeout(60):
+        while not (requests := await cluster.requests()):  # noqa: ASYNC110 - another process says it
+            await asyncio.sleep(0.1)
+    assert [(r.model, r.version, r.rule, r.reason) for r in requests] == [("fraud", "7", "manual", "because")]
