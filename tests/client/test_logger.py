@@ -261,7 +261,6 @@ def test_an_unused_logger_has_no_thread(loggers: Callable[..., EventLogger]) -> 
 
 
 def test_many_threads(world: World, loggers: Callable[..., EventLogger]) -> None:
-    """Mutation: leave the lock out of `Buffer.put`: counts go astray. (Seen with switches every microsecond.)"""
     logger = loggers(max_records=500)
 
     def log(first: int) -> None:

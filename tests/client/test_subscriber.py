@@ -140,7 +140,7 @@ async def test_killed_between_started_and_its_answer(world: World, make: Make) -
 async def test_killed_between_the_answer_and_the_commit(
     world: World, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A2. Mutation: leave `catch_up` out of `_for_us`: an answered request is trained for once more."""
+    """A2. Mutation: do not ask `answered` in `_for_us`: an answered request is trained for once more."""
     world.ask(request("r1"))
     first = make()
 
@@ -163,8 +163,8 @@ async def test_killed_between_the_answer_and_the_commit(
 
 
 async def test_a_repeated_request_is_given_once(world: World, make: Make) -> None:
-    """A2, at the sender: react publishes its outbox again. Mutation: do not `take` the answer in `settled`, nor
-    `catch_up`: it is given twice."""
+    """A2, at the sender: react publishes its outbox again. Mutation: neither `take` the answer in
+    `settled` nor `catch_up` in `_for_us`: it is given twice."""
     world.ask(request("r1"))
     world.ask(request("r1"))
     async with make() as requests:

@@ -1,6 +1,6 @@
 """From what serving code has at hand to native events: key and value of one record, or Poison.
 
-What passes here passes ingest's door (`contracts/decode.py`). About 3 us an event of 20 features. Scalars of numpy,
+What passes here passes ingest's door (`contracts/decode.py`). About 4 us an event of 20 features. Scalars of numpy,
 and other things with `.item()`, become plain numbers and texts; NaN and the infinities become null: missing.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import logging
 import os
 import threading
 import weakref
@@ -23,6 +24,8 @@ from driftline.runtime.kafka import KafkaSettings
 
 EXIT_S: Final = 2.0
 """How long the end of the interpreter may wait for what is still queued."""
+
+_log: Final = logging.getLogger("driftline.client")
 _NO_FEATURES: Final[Mapping[str, object]] = {}
 
 
@@ -164,6 +167,8 @@ class EventLogger:
         sender, self._sender = self._sender, None
         if sender is not None:
             sender.stop()
+        if left:
+            _log.warning("%d events were still queued at the end, and are given up", left)
         return left == 0
 
     async def aflush(self, timeout: float = 10.0) -> bool:

@@ -86,7 +86,7 @@ class Sender:
                     await self._deliver(batch)
                 self._speak()
         finally:
-            self._speak()
+            self._speak_of_invalid()
             await self._hang_up()
 
     async def _deliver(self, batch: Sequence[Item]) -> None:
@@ -162,10 +162,13 @@ class Sender:
         self._troubled, self._wait = False, FIRST_WAIT_S
 
     def _speak(self) -> None:
-        """Log what callers had no time for: the first invalid event of each reason, and that some are dropped."""
-        for reason, detail in self._buffer.unsaid():
-            _log.warning("an event was not taken (%s: %s); others like it are only counted", reason, detail)
+        """Log what callers had no time for."""
+        self._speak_of_invalid()
         dropped = self._buffer.counts().dropped
         if dropped and not self._dropped:
             _log.warning("events are being dropped for want of room; from here on they are only counted")
         self._dropped = dropped
+
+    def _speak_of_invalid(self) -> None:
+        for reason, detail in self._buffer.unsaid():
+            _log.warning("an event was not taken (%s: %s); others like it are only counted", reason, detail)
