@@ -131,7 +131,7 @@ class Service:
         if webhook is not None:
             sender = Sender(worker, Webhook(webhook, self._clock), observer=observer)
         return ReactApp(
-            AppSettings(f"{config.kafka.group}.react", config.react.tick_s, config.runtime.watchdog_s),
+            AppSettings(f"{config.kafka.group}.react", config.react.tick_s),
             self._kafka,
             settings.topics,
             worker,

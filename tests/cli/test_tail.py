@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
 from cli.letters import signal
-from driftline.cli.tail import follow, show
+from driftline.cli.tail import follow, follow_all, show, tail
 from driftline.clock import ManualClock
-from driftline.runtime.log import Record
+from driftline.errors import Misconfigured
+from driftline.runtime.log import LogReader, Record
 from driftline.runtime.memory_log import MemoryLog, MemoryReader
 
 TOPIC = "signals"
@@ -102,3 +104,49 @@ def test_what_is_no_signal_is_said(log: MemoryLog, value: bytes, capsys: pytest.
 def test_a_tombstone_is_nothing(log: MemoryLog, capsys: pytest.CaptureFixture[str]) -> None:
     show(read(log, None), json=False)
     assert capsys.readouterr() == ("", "")
+
+
+EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples" / "valid"
+
+
+@pytest.mark.parametrize(
+    ("kind", "example", "words"),
+    [
+        ("alerts", "alert", "open     fraud 7 critical performance: The error rate went"),
+        ("alerts", "alert-resolved", "resolved fraud 7"),
+        ("retraining", "retraining-requested", "retrain  fraud 7 error_alarm: The error rate went"),
+    ],
+)
+def test_alerts_and_requests_are_a_line_each(
+    log: MemoryLog, kind: str, example: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = (EXAMPLES / f"{example}.json").read_bytes()
+    show(read(log, value), json=False, kind=kind)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert words in line
+    show(read(log, value), json=True, kind=kind)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["id"] == json.loads(value)["id"]
+
+
+async def test_several_topics_are_followed_at_once(log: MemoryLog) -> None:
+    log.create("alerts", 1)
+    for topic in (TOPIC, "alerts"):
+        log.append(topic, 0, signal())
+    stop = asyncio.Event()
+    readers: dict[str, tuple[LogReader, str]] = {
+        "signals": (MemoryReader(log), TOPIC),
+        "alerts": (MemoryReader(log), "alerts"),
+    }
+    found: list[str] = []
+    async with asyncio.timeout(5):
+        async for kind, _ in follow_all(readers, stop, from_start=True):
+            found.append(kind)
+            if len(found) == 2:
+                stop.set()
+    assert sorted(found) == ["alerts", "signals"]
+
+
+def test_a_topic_that_cannot_be_shown_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="choose among signals, alerts, retraining"):
+        tail(topics="signals,events")

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final
 
 HANG: Final = "hang"
+DRIP: Final = "drip"
 
 
 @dataclass
@@ -21,7 +22,8 @@ class Posted:
 
 @dataclass
 class Receiver:
-    """`answers` are given in turn, the last one for ever: a status line with headers, or HANG."""
+    """`answers` are given in turn, the last one for ever: a status line with headers, HANG, or DRIP (headers
+    without end, one now and then)."""
 
     answers: list[str] = field(default_factory=lambda: ["200 OK"])
     posted: list[Posted] = field(default_factory=list)
@@ -74,6 +76,12 @@ class Receiver:
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             if answer == HANG:
                 await asyncio.Event().wait()
+            if answer == DRIP:
+                writer.write(b"HTTP/1.1 200 OK\r\n")
+                for _ in range(1_000):
+                    writer.write(b"x-more: to come\r\n")
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
             writer.write(f"HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):

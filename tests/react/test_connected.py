@@ -16,15 +16,16 @@ import pytest
 
 from driftline.cli.topics import create_topics
 from driftline.config import Config, load
-from driftline.contracts.cloudevents import decode_alert, decode_retraining
+from driftline.contracts.cloudevents import decode_alert, decode_retraining, encode
 from driftline.contracts.reactions import Alert, RetrainingRequested
-from driftline.contracts.records import Signal
+from driftline.contracts.records import Lifecycle, Signal
 from driftline.outgoing import signal_record
 from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_writer import KafkaWriter
+from driftline.runtime.log import Outgoing
 from driftline.wiring import kafka_settings
 from react.dying import POINTS
-from react.making import HOUR, MINUTE, signal
+from react.making import HOUR, MINUTE, signal, told
 from support.servers import AnyServers, connection, unique
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +129,11 @@ async def _cluster(servers: AnyServers, directory: Path) -> AsyncIterator[Cluste
         await made.reader.close()
 
 
+def lifecycle_record(topic: str, event: Lifecycle) -> Outgoing:
+    headers, value = encode(event)
+    return Outgoing(topic, 0, event.model.encode(), value, headers)
+
+
 STORY = (
     signal("error:rate", 1),
     signal("features.a:distribution", 1, at=MINUTE),
@@ -157,7 +163,7 @@ async def test_rows_1_and_2_killed_for_good_between_state_publish_and_acknowledg
 
 
 async def test_one_is_active_and_the_other_takes_over(cluster: Cluster) -> None:
-    """Mutation: `table_standby_replicas=0` in ReactApp; the topics are spread and both own the slot in turn."""
+    """Mutation: `table_standby_replicas=0` in ReactApp; `lifecycle` goes to the other, and stalls."""
     first, second = cluster.react(), cluster.react()
     await cluster.tell(STORY[0])
     await cluster.until(1)
@@ -167,9 +173,12 @@ async def test_one_is_active_and_the_other_takes_over(cluster: Cluster) -> None:
     await asyncio.sleep(3)
     owners = [i for i in (0, 1) if "partition.owned" in cluster.events(i)[-3:]]
     active = owners[-1]
-    (first, second)[active].kill()
-    await cluster.tell(STORY[2])
+    await cluster.writer.publish([lifecycle_record(cluster.config.topics.lifecycle, told("deployed"))])
     await cluster.until(2)
+    assert "partition.stalled" not in cluster.events(active)
+    (first, second)[active].kill()
+    await cluster.tell(signal("loss:distribution", at=HOUR))
+    await cluster.until(3)
     heir = 1 - active
     assert "partition.owned" in cluster.events(heir)
     process = (first, second)[heir]

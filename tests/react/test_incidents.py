@@ -63,7 +63,7 @@ def test_causes_and_versions_have_incidents_of_their_own() -> None:
 
 
 def test_a_late_duplicate_reopens_nothing() -> None:
-    """Mutation: compare with `<` instead of `<=` in take_signal; the second copy of "resolved" is taken for new."""
+    """Mutation: do not compare with `last` in take_signal; the copy of the alarm opens an incident."""
     run = Told(QUIET)
     first, second = signal("error:rate", 1), signal("error:rate", 2, "resolved", at=MINUTE)
     run.take(first, second)

@@ -45,7 +45,7 @@ async def test_row_2_killed_at_any_point_nothing_is_lost(point: str, skip: int) 
 
 @pytest.mark.parametrize("seed", range(40))
 async def test_rows_1_and_2_killed_again_and_again(seed: int) -> None:
-    """Mutation: write positions in a commit of their own, after the state's; what is said then has other ids."""
+    """Mutation: leave the outbox out of ReactSlot.prepare; what was written and not published is never said."""
     clean = await clean_run(story(), SETTINGS)
     world = await crashing_run(story(), SETTINGS, seed)
     assert set(world.said()) == set(clean.said())
@@ -287,8 +287,8 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
 
 
 async def test_revoked_in_the_middle_nothing_is_lost() -> None:
-    """Mutation: keep the state after `revoked` (no `_turn`); the outbox that was written and not published is
-    replaced by the next write."""
+    """Mutation: keep the state after an error in ReactWorker._persist; the outbox that was written and not
+    published is replaced by the next write."""
     world = World(SETTINGS)
     process = world.process()
     await process.worker.ensure()

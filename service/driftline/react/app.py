@@ -2,8 +2,8 @@
 
 Of the group's members one is active: the three topics have one partition each, and Faust's assignor gives the
 partitions of topics with the same number of partitions to the same member (its `copartitioned` groups; with
-`table_standby_replicas=0` it would use an assignor that does not). The others stand by. Were they spread all the
-same, the slot's token would still let only one write.
+`table_standby_replicas=0` it would use an assignor that does not). The others stand by. Who has `signals` is
+active; were the topics spread all the same, it would read the others without Faust, and say so.
 
 Faust acknowledges a message whose handler raised, and may acknowledge ahead of one that is unfinished: so handlers
 raise nothing, and nothing rests on acknowledgements (`worker.py`).
@@ -22,7 +22,7 @@ import faust
 from faust.types import TP, EventT, StreamT
 
 from driftline.contracts.reactions import Fact
-from driftline.errors import Misconfigured, Transient
+from driftline.errors import Transient
 from driftline.react.core import Question
 from driftline.react.observe import ReactObserver
 from driftline.react.reading import bounds_of
@@ -52,11 +52,12 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """`group`: the consumer group, and Faust's name for the application. Times in seconds."""
+    """`group`: the consumer group, and Faust's name for the application. `stalled_s`: messages that are there for
+    so long and are not brought are read without Faust. Times in seconds."""
 
     group: str
     tick_s: float = 10.0
-    watchdog_s: float = 60.0
+    stalled_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class ReactApp:
         self._sender = sender
         self._observer = observer or ReactObserver()
         self._stopping = asyncio.Event()
-        self._assigned: frozenset[str] = frozenset()
+        self._assigned = False
 
     @property
     def waiting(self) -> frozenset[int]:
@@ -106,7 +107,7 @@ class ReactApp:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Raises Misconfigured where Faust no longer brings what there is, and whatever else ends a part of it."""
+        """Until `stop`. Raises whatever ends a part of it."""
         with tempfile.TemporaryDirectory(prefix="driftline-react-") as directory:
             app = self._application(directory)
             await app.start()
@@ -180,12 +181,12 @@ class ReactApp:
 
     async def _on_revoked(self, sender: object, revoked: set[TP], **_: object) -> None:
         """Said at the beginning of every rebalance, also when the topics will come back."""
-        self._assigned = frozenset()
+        self._assigned = False
         self._worker.revoked()
 
     async def _on_assigned(self, sender: object, assigned: set[TP], **_: object) -> None:
-        self._assigned = frozenset(tp.topic for tp in assigned)
-        if self._topics.signals in self._assigned:
+        self._assigned = any(tp.topic == self._topics.signals for tp in assigned)
+        if self._assigned:
             self._worker.assigned()
 
     async def _tick(self) -> None:
@@ -202,36 +203,32 @@ class ReactApp:
     # Watching
 
     async def _keep(self) -> None:
-        """Take over as soon as the topics are ours, not only when a message comes; and notice when messages are
-        there and do not come. Faust is known to stall."""
+        """Take over as soon as the topics are ours, not only when a message comes. And where messages are there
+        that Faust does not bring (it is known to stall), read them ourselves, and say so."""
         loop = asyncio.get_running_loop()
-        looked = moved = loop.time()
-        positions: dict[str, int] = {}
+        looked, since = loop.time(), 0.0
         while True:
             if self._assigned and not self._worker.active:
                 await self._worker.ensure()
-                moved = loop.time()
             self._observer.beat()
             if loop.time() - looked >= LOOK_S and (state := self._worker.state) is not None:
                 looked = loop.time()
                 with contextlib.suppress(Transient):
-                    behind = await self._behind(state.positions)
-                    if not behind or state.positions != positions:
-                        moved, positions = loop.time(), dict(state.positions)
-                    elif loop.time() - moved > self._settings.watchdog_s:
-                        raise Misconfigured(f"{behind}: there are messages and none come; restart the process")
+                    ends = {role: (await bounds_of(self._reader, self._topics.read(role))).end for role in ROLES}
+                    behind = self._behind(state.positions, ends)
+                    since = (since or loop.time()) if behind else 0.0
+                    if behind and loop.time() - since >= self._settings.stalled_s:
+                        role = behind[0]
+                        self._observer.stalled(NAME, ROLES.index(role), state.positions.get(role, 0), ends[role])
+                        await self._worker.catch_up(ends)
+                        since = 0.0
             await asyncio.sleep(KEEP_S)
 
-    async def _behind(self, positions: dict[str, int]) -> str:
-        """Where the log holds more than we have taken; empty if nowhere."""
-        found = []
+    def _behind(self, positions: dict[str, int], ends: dict[Role, int]) -> list[Role]:
+        """The topics of which the log holds more than we have taken."""
         for role in ROLES:
-            held = await bounds_of(self._reader, self._topics.read(role))
-            at = positions.get(role, 0)
-            self._observer.position(NAME, ROLES.index(role), at, held.end)
-            if held.end > at:
-                found.append(f"{self._topics.read(role)} stands at {at} of {held.end}")
-        return ", ".join(found)
+            self._observer.position(NAME, ROLES.index(role), positions.get(role, 0), ends[role])
+        return [role for role in ROLES if ends[role] > positions.get(role, 0)]
 
 
 def _record(event: EventT[bytes]) -> _Read:

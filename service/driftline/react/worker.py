@@ -156,6 +156,16 @@ class ReactWorker:
         async with self._one:
             await self._persist(take)
 
+    async def catch_up(self, until: Mapping[Role, int]) -> None:
+        """Take what lies before `until`, whether or not the group brings it."""
+
+        async def take() -> None:
+            await self._owned()
+            await self._catch_up(until)
+
+        async with self._one:
+            await self._persist(take)
+
     async def settle(self, name: str, alert: Alert, error: str | None) -> None:
         """A notification has been taken (None), or never will be: mark it."""
 

@@ -56,7 +56,7 @@ class Pending:
         held, new, delete, dropped = dict(self._alerts), dict[str, Alert](), list[str](), list[str]()
         count = self._count
         for alert in alerts:
-            if rank(alert.severity) < rank(self._least) or alert.cause == "notification":
+            if rank(alert.severity) < rank(self._least):
                 continue
             stale = [
                 n for n, a in {**held, **new}.items() if a.incident == alert.incident and a.status == "updated"
