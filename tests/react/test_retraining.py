@@ -125,6 +125,13 @@ def test_events_since_the_alarm_count_too() -> None:
     assert request.window.mix is None
 
 
+def test_event_time_that_is_ahead_of_the_alarm_makes_no_events_fewer() -> None:
+    """Mutation: take the time of the request for that of the alarm in window.advise; half as many events."""
+    run = Told(SETTINGS)
+    (request,) = requests(run.take(tick(HOUR), signal(n=1_000)))
+    assert request.window.recent == 2_000
+
+
 def test_by_hand_neither_cool_down_nor_budget_matter() -> None:
     run = Told(replace(SETTINGS, budget=1))
     (request,) = requests(run.take(signal("error:rate")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import redis
@@ -14,7 +15,9 @@ from support.servers import AnyServers, unique
 
 
 class Quarantining(Store, Protocol):
-    """A store that also shows what it keeps aside."""
+    """A store that also shows what it keeps aside, and single fields."""
+
+    async def peek(self, slot: Slot, names: Sequence[str]) -> dict[str, bytes]: ...
 
     async def quarantined(self, slot: Slot) -> list[tuple[str, bytes]]: ...
 

@@ -32,6 +32,15 @@ async def test_commits_follow_one_another(bench: Bench) -> None:
     assert await store.read(Slot("judge", 3)) == Snapshot(None, {}, b"")
 
 
+async def test_single_fields_are_read_without_taking_the_slot(bench: Bench) -> None:
+    store = bench.client()
+    assert await store.peek(SLOT, ["x"]) == {}
+    await store.acquire(SLOT, "a")
+    await store.commit(SLOT, FIRST)
+    assert await bench.client().peek(SLOT, ["y", "never"]) == {"y": b"\x00\xff"}
+    assert await store.commit(SLOT, SECOND) is Verdict.APPLIED
+
+
 async def test_a_commit_without_a_slot_is_lost(bench: Bench) -> None:
     store = bench.client()
     assert await store.commit(SLOT, FIRST) is Verdict.LOST

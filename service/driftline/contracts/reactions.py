@@ -20,6 +20,7 @@ class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
     signal: str
     severity: Severity
     sentence: str
+    time: int | None = None
     onset: int | None = None
     effect: Effect | None = None
     log_evidence: float | None = None

@@ -130,6 +130,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "signal": "Id of the signal that put it in alarm.",
         "severity": "How much it matters.",
         "sentence": "The verdict for a person.",
+        "time": "When it alarmed, milliseconds of event time since the epoch.",
         "onset": "When the change began, by estimate, milliseconds of event time since the epoch.",
         "effect": "What moved and by how much.",
         "log_evidence": "Logarithm of the evidence, nats.",

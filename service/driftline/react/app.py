@@ -98,6 +98,7 @@ class ReactApp:
         self._observer = observer or ReactObserver()
         self._stopping = asyncio.Event()
         self._assigned = False
+        self._missed = 0
 
     @property
     def waiting(self) -> frozenset[int]:
@@ -197,8 +198,10 @@ class ReactApp:
             closed = await self._judged.closed()
             if closed is not None:
                 await self._worker.tick(closed, await self._judged.facts(self._worker.questions()))
+            self._missed = 0
         except Transient as error:
-            self._observer.retrying(NAME, "tick", 1, str(error))
+            self._missed += 1
+            self._observer.retrying(NAME, "tick", self._missed, str(error))
 
     # Watching
 

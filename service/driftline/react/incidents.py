@@ -58,6 +58,7 @@ def _alarm(draft: Draft, signal: Signal, version: Version, incident: Incident | 
         signal=signal.id,
         severity=signal.severity,
         sentence=signal.sentence,
+        time=signal.time,
         onset=signal.onset,
         effect=signal.effect,
         log_evidence=signal.evidence.log_evidence if signal.evidence else None,

@@ -144,7 +144,7 @@ def _ask(
     known.asked_for = dict([*known.asked_for.items(), (trigger, attempt)][-_REMEMBERED:])
     known.asked = [*_recent(draft, known.asked), draft.now]
     firing = list(incident.firing.values()) if incident is not None else []
-    window = advise(firing, incident.opened if incident else draft.now, draft.now, settings.enough_events)
+    window = advise(firing, draft.now, settings.enough_events)
     errors = held.incidents.get("performance")
     known.onset = min((w.onset for w in firing if w.onset is not None), default=None)
     known.before = _before(version, list(errors.firing.values()) if errors else [])

@@ -10,15 +10,19 @@ from driftline.contracts.reactions import Mix, Window, Witnessed
 MAX_WEIGHT: Final = 100.0
 
 
-def advise(firing: Collection[Witnessed], alarmed: int, now: int, enough: int) -> Window:
-    """`firing`: the monitors that ask for it, at event time `alarmed`. Counts are extrapolated from the events that
-    the monitor saw between onset and its alarm, so they are "about"."""
-    known = [(w.onset, w.n) for w in firing if w.onset is not None and w.n and w.onset < now]
+def advise(firing: Collection[Witnessed], now: int, enough: int) -> Window:
+    """`firing`: the monitors that ask for it. Counts are extrapolated from the events that a monitor saw between
+    onset and its alarm, so they are "about"."""
+    known = [
+        (w.onset, w.time if w.time is not None else now, w.n)
+        for w in firing
+        if w.onset is not None and w.n and w.onset < now
+    ]
     if not known:
         return Window(start=None, to=now, why="No change is dated: train on as much recent history as usual.")
-    onset = min(start for start, _ in known)
-    per_ms = max(n / max(alarmed - start, 1) for start, n in known)
-    recent = max(max(n for _, n in known), round(per_ms * (now - onset)))
+    onset = min(start for start, _, _ in known)
+    per_ms = max(n / max(alarmed - start, 1) for start, alarmed, n in known)
+    recent = max(max(n for _, _, n in known), round(per_ms * (now - onset)))
     if recent >= enough:
         return Window(
             start=onset,
