@@ -50,8 +50,8 @@ def encode(event: dict[str, Any]) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def feed(seed: int = 0, n: int = 1_700, models: tuple[str, ...] = MODELS, poison: bool = True) -> Feed:
-    """`n` predictions a model, 0.3 s apart, 3 in 4 with an outcome 2 to 60 s later; drift begins at two thirds."""
+def feed(seed: int = 0, n: int = 2_400, models: tuple[str, ...] = MODELS, poison: bool = True) -> Feed:
+    """`n` predictions a model, 0.3 s apart, 3 in 4 with an outcome 2 to 60 s later; drift begins at three quarters."""
     rng = np.random.default_rng(seed)
     truth, messages = Truth(), []
 
@@ -60,7 +60,7 @@ def feed(seed: int = 0, n: int = 1_700, models: tuple[str, ...] = MODELS, poison
 
     for model in models:
         for i in range(n):
-            time, drifted = T0 + i * STEP_MS + int(rng.integers(0, STEP_MS)), i > 2 * n // 3
+            time, drifted = T0 + i * STEP_MS + int(rng.integers(0, STEP_MS)), i > 3 * n // 4
             label = bool(rng.random() < 0.5)
             name = f"{model}-{i}"
             event = {

@@ -16,6 +16,7 @@ import numpy as np
 
 from driftline.contracts.blocks import BinnedBlock, RawBlock
 from driftline.contracts.cloudevents import decode_signal
+from driftline.stats.codec import unpack
 from driftline.stats.block import PaneCounts, add_block, fold_rows
 from driftline.stats.profile import Profile, decode_profile
 from driftline.stats.rows import Rows
@@ -41,6 +42,8 @@ class Facts:
     profiles: dict[bytes, set[str]] = field(default_factory=lambda: defaultdict(set))
     detectors: dict[str, bytes] = field(default_factory=dict)
     joined: int = 0
+    judged: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """What the judges hold of the same counts; the refused under the empty name."""
 
 
 def facts(world: World) -> Facts:
@@ -57,9 +60,23 @@ def facts(world: World) -> Facts:
             assert found.signals.setdefault(signal.id, body) == body, f"two signals with one id: {signal.monitor}"
     for fields in world.fields("judge").values():
         found.detectors |= {name: data for name, data in fields.items() if name[:2] in ("d:", "p:")}
+    _judged(world, found)
     entries = [e for day in world.server.contents.days.values() for e in day.values()]
     found.joined = sum(e.joined for e in entries)
     return found
+
+
+def _judged(world: World, found: Facts) -> None:
+    for fields in world.fields("judge").values():
+        for name, data in fields.items():
+            if name.startswith("m:"):
+                record = msgspec.msgpack.decode(unpack("model", 1, data)[1])
+                found.judged[record["model"]].update({k: record["tallies"].get(k, 0) for k in COUNTED})
+            elif name == "ledger":
+                ledger = msgspec.msgpack.decode(unpack("ledger", 1, data)[1], strict=False)
+                found.judged[""].update(ledger["refused"])
+                for model in ("duplicate_outcomes",):
+                    found.judged[""][model] += ledger["unversioned"].get(model, 0)
 
 
 def service_signals(world: World) -> Counter[str]:
@@ -143,6 +160,10 @@ def assert_true(found: Facts, feed: Feed) -> None:
         }
         assert dict(found.counts[model]) == expected, model
     assert found.refused == truth.refused
+    late = truth.duplicate_outcomes.total()
+    assert found.judged[""] == truth.refused + Counter({"duplicate_outcomes": late})
+    for model in truth.predictions:
+        assert {**found.judged[model], "duplicate_outcomes": 0} == {**found.counts[model], "duplicate_outcomes": 0}
 
 
 def assert_same(found: Facts, clean: Facts) -> None:

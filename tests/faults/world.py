@@ -18,6 +18,7 @@ from driftline.runtime.memory_log import MemoryLog, MemoryReader, MemoryWriter
 from driftline.runtime.memory_store import MemoryServer, MemoryStore
 from driftline.runtime.observe import Observer
 from driftline.runtime.store import Slot
+from driftline.stats.settings import DetectionSettings
 from faults.data import REFERENCE, T0, Message, partition_of, tail
 from faults.traps import Action, Killed, TrappedConsumer, TrappedStore, TrappedWriter, Traps
 
@@ -84,6 +85,7 @@ class Worker:
     notes: Notes
     alive: bool = True
     task: asyncio.Task[int] | None = None
+    go: asyncio.Event | None = None
 
     @property
     def member(self) -> MemoryConsumer:
@@ -102,7 +104,11 @@ class Shape:
     loop: LoopSettings = field(default_factory=lambda: LoopSettings(revoke_deadline_s=0.02, commit_every_s=0.0))
     ingest: IngestSettings = field(default_factory=lambda: IngestSettings(sources=2, blocks_partitions=2))
     judge: JudgeSettings = field(
-        default_factory=lambda: JudgeSettings(reference_events=REFERENCE, reference_pairs=REFERENCE)
+        default_factory=lambda: JudgeSettings(
+            reference_events=REFERENCE,
+            reference_pairs=REFERENCE,
+            detection=DetectionSettings(min_reference_panes=16),
+        )
     )
     registry_every_s: float = 0.0
 
@@ -172,9 +178,9 @@ class World:
         if worker.member in group.members:
             group.expel(worker.member)
 
-    async def hold(self, worker: Worker, point: str, skip: int = 0) -> asyncio.Event | None:
+    async def hold(self, worker: Worker, point: str, skip: int = 0) -> bool:
         """Step until the worker stands at `point`, and leave it there as if it were stopped; its group goes on
-        without it. Set the event to let it go on. None if it does not come there."""
+        without it. False if it does not come there."""
         go, there = asyncio.Event(), asyncio.Event()
 
         async def stand() -> None:
@@ -189,15 +195,18 @@ class World:
         if worker.task.done():
             await self.settle(worker)
             worker.traps.armed.clear()
-            return None
+            return False
+        worker.go = go
         group = self.groups[worker.stage]
         if worker.member in group.members:
             group.expel(worker.member)
-        return go
+        return True
 
     async def settle(self, worker: Worker) -> None:
-        """Let a held step end; the worker then notices that it had been expelled."""
+        """Let a held step go on to its end; the worker then notices that it had been expelled."""
         assert worker.task is not None
+        if worker.go is not None:
+            worker.go.set()
         task, worker.task = worker.task, None
         try:
             await task

@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 import pytest
-from stats.worlds import PANE, Cells, rows_of
 
 from driftline.stats.codes import CODES, UNSEEN, unseen_code
 from driftline.stats.reference import learn_section, settled_rows
@@ -14,12 +13,13 @@ from driftline.stats.rows import Rows
 from driftline.stats.section import ColumnReference, Section, Stream
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.witness import MISSING_BIN, Witness
+from stats.worlds import PANE, Cells, rows_of
 
 SETTINGS = DetectionSettings()
 
 
-def learn(columns: dict[str, Cells], stream: Stream = "predictions", **settings: int) -> Section:
-    return learn_section(stream, rows_of(columns), PANE, DetectionSettings(**settings))
+def learn(columns: dict[str, Cells], stream: Stream = "predictions") -> Section:
+    return learn_section(stream, rows_of(columns), PANE, SETTINGS)
 
 
 def column(section: Section, name: str) -> ColumnReference:

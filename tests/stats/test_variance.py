@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stats.worlds import autoregressive
 
 from driftline.stats.variance import MIN_AGGREGATES, event_inflation, pane_variance
+from stats.worlds import autoregressive
 
 
 def test_independent_events_are_not_inflated() -> None:

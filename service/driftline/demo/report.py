@@ -15,8 +15,8 @@ from driftline.demo.signals import Said
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """What the publisher knows: it has no part in the counted figures. `lonely`: outcomes whose prediction is poison;
-    `refusals`: records that have to be refused, by reason; `by_partition`: records."""
+    """What the publisher knows: it has no part in the counted figures. `lonely`: outcomes whose prediction is
+    poison; `refusals`: records that have to be refused, by reason; `by_partition`: records."""
 
     predictions: int
     outcomes: int

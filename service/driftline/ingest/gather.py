@@ -39,14 +39,11 @@ class Gathered:
 
 @dataclass(slots=True)
 class Sorted:
-    """Events after the join: duplicates apart, pairs complete.
-
-    `carried` are pairs that a range which is folded again completes but had not published: they belong to the
-    next fresh range."""
+    """Events after the join: duplicates apart, pairs complete. A range that is folded again has only those pairs
+    that are not published yet."""
 
     predictions: list[Prediction] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
-    carried: list[Pair] = field(default_factory=list)
     duplicates: list[tuple[int, Event]] = field(default_factory=list)
     waiting: list[Outcome] = field(default_factory=list)
 
@@ -127,8 +124,7 @@ def sort_out(batch: Batch, events: Sequence[tuple[int, Event]], meetings: Sequen
         elif answer.met is not Met.PAIRED:
             out.waiting.append(event)
         if answer.met is Met.PAIRED and (again is None or offset not in again.emitted):
-            pairs = out.pairs if again is None else out.carried
-            pairs.append(_pair(event, origin, whole, answer.other))
+            out.pairs.append(_pair(event, origin, whole, answer.other))
     return out
 
 

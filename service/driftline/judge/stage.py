@@ -113,7 +113,8 @@ class JudgeStage:
     # Folding
 
     async def prepare(self, state: JudgeState, batch: Batch) -> Mapping[ModelKey, Standing]:
-        await self._registry.refresh()
+        # Forced: whatever profile ingest binned these bundles by was published before them.
+        await self._registry.refresh(force=True)
         return self._registry.all()
 
     def fold(self, state: JudgeState, batch: Batch, standings: Mapping[ModelKey, Standing]) -> Folded[JudgeState]:
@@ -154,9 +155,6 @@ class JudgeStage:
     def _merge(
         self, state: JudgeState, bundle: Bundle, standings: Mapping[ModelKey, Standing], speaker: Speaker
     ) -> None:
-        ledger = state.ledger
-        for reason, count in bundle.refused.items():
-            ledger.refused[reason] = ledger.refused.get(reason, 0) + count
         for tally in bundle.tallies:
             self._tally(state, tally, standings, speaker)
         for block in bundle.blocks:

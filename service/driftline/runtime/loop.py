@@ -242,7 +242,8 @@ class Loop(Generic[State, Prepared]):
     async def _fenced(self, owned: Owned[State]) -> None:
         """A refused write says that we are a zombie, or that the store was rolled back to an older token. The
         group knows which: only a member may commit."""
-        member = await self._consumer.commit({owned.slot.partition: owned.position})
+        offsets = {owned.slot.partition: owned.position}
+        member = await self._retry(owned, "commit", lambda: self._consumer.commit(offsets))
         if member and owned.slot.partition in self._consumer.assigned():
             self._drop(owned, "fenced")
         else:
@@ -290,10 +291,9 @@ class Loop(Generic[State, Prepared]):
         """The next range that has to be folded again: whole, or not yet."""
         planned, buffer = owned.plan[0], owned.buffer
         complete = planned.first == planned.next or (buffer and buffer[-1].offset >= planned.next - 1)
-        if not complete:
-            bounds = await self._consumer.bounds(owned.slot.partition)
-            if not (bounds.end >= planned.next and buffer and buffer[-1].offset + 1 >= bounds.end):
-                return None
+        # Compaction may have taken the range's last records since: then the position tells.
+        if not complete and await self._consumer.position(owned.slot.partition) < planned.next:
+            return None
         records = [r for r in buffer if r.offset < planned.next]
         del buffer[: len(records)]
         owned.plan.popleft()
@@ -317,7 +317,7 @@ class Loop(Generic[State, Prepared]):
         except Transient:
             return None  # whether the log has ended cannot be said now
         self._observer.position(self._stage.name, owned.slot.partition, owned.position, bounds.end)
-        if bounds.end > owned.position:
+        if bounds.end > max(owned.position, await self._consumer.position(owned.slot.partition)):
             return None
         owned.active_at = now
         return Batch(owned.slot.partition, owned.position, owned.position, (), self._clock.now_ms(), idle=True)
@@ -346,12 +346,14 @@ class Loop(Generic[State, Prepared]):
     async def _fold_failed(self, owned: Owned[State], batch: Batch, why: Poison, pausable: bool) -> int:
         """Halve until the one record is alone; then it is dead-lettered, or the partition pauses, by policy."""
         partition = owned.slot.partition
-        if len(batch.records) > 1 and batch.again is None:
+        whole = batch.again is not None and len(batch.records) > 1  # a published range cannot be halved
+        if len(batch.records) > 1 and not whole:
             owned.limit = len(batch.records) // 2
             owned.buffer[:0] = batch.records
             await self._reload(owned)
             return 0
-        if (pausable and self._settings.on_fold_error == "pause") or batch.refuse or not batch.records:
+        policy = pausable and self._settings.on_fold_error == "pause"
+        if policy or whole or batch.refuse or not batch.records:
             owned.buffer[:0] = batch.records
             if batch.again is not None:
                 owned.plan.appendleft(batch.again)
@@ -460,6 +462,10 @@ class Loop(Generic[State, Prepared]):
                 continue
             except Fenced:
                 continue
+            except StateLost as error:
+                self._observer.state_lost(self._stage.name, partition, str(error))
+                self._wanted[partition] = True
+                continue
             if self._wanted.pop(partition, None) is None:
                 continue  # revoked while its state was being restored
             self._owned[partition] = owned
@@ -548,7 +554,7 @@ class Loop(Generic[State, Prepared]):
             if stuck_s < self._settings.watchdog_s:
                 continue
             bounds = await self._consumer.bounds(owned.slot.partition)
-            if bounds.end <= owned.position:
+            if bounds.end <= max(owned.position, await self._consumer.position(owned.slot.partition)):
                 owned.active_at = now
                 continue
             self._observer.stalled(self._stage.name, owned.slot.partition, owned.position, bounds.end)

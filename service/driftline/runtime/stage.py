@@ -22,14 +22,17 @@ class Oversize(DriftlineError):
 class Range:
     """A range that was folded and published before and has to be folded again, exactly as it was.
 
-    `emitted` are the input offsets whose pairs its bundles carry, `duplicates` those it found to be duplicates;
-    `clock` is the wall clock it was read by."""
+    `emitted` are the input offsets whose pairs are published, here or later, `duplicates` those it found to be
+    duplicates; `clock` is the wall clock it was read by. `held` are the output partitions that hold its record
+    already; `settled`: all of them do, and a later range was published, so nothing of it is owed any more."""
 
     first: int
     next: int
     clock: int
     emitted: frozenset[int] = frozenset()
     duplicates: frozenset[int] = frozenset()
+    held: frozenset[int] = frozenset()
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

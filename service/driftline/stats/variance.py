@@ -89,7 +89,7 @@ def pane_variance(means: Floats, n: Floats, variance: Floats, a: Floats) -> Floa
         size = n[: k * g].reshape(k, g)
         total = (means[:, : k * g].reshape(-1, k, g) * size).sum(axis=2)
         size_g = size.sum(axis=1)
-        observed = (total / size_g).var(axis=1, ddof=1) * (1.0 + 2.0 * np.sqrt(2.0 / (k - 1)))
+        observed = (total / size_g).var(axis=1, ddof=1) * (1.0 + np.sqrt(2.0 / (k - 1)))
         excess = np.divide(observed, variance, out=np.zeros_like(observed), where=variance > 0.0)
         b = np.maximum(b, excess - a * (1.0 / size_g).mean())
         g *= 2

@@ -1,0 +1,69 @@
+"""Two workers a stage, of which one dies, sleeps too long, or is asked to leave."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import pytest
+
+from kills.cluster import SESSION_S, STAGES, Cluster, StageName, Worker
+from kills.oracle import finish
+from kills.workload import Said, Workload
+
+pytestmark = pytest.mark.connected
+
+_BEGIN: Final = 3_000
+"""Records that are published before anything happens to a worker: the others follow while it happens."""
+
+
+async def test_one_of_two_is_killed(cluster: Cluster, work: Workload, clean: Said) -> None:
+    """A1, A6: one of two workers of each stage is killed under load and not replaced; the other takes over.
+
+    Mutation: `IngestStage.load` and `JudgeStage.load` answer with an empty state.
+    """
+    pairs = await _pairs(cluster)
+    publishing = asyncio.create_task(cluster.publish_slowly(work.records, 4.0))
+    for stage, (doomed, other) in pairs.items():
+        before = await cluster.progress(stage)
+        await cluster.until(f"{stage} is at work", lambda s=stage, n=before: cluster.beyond(s, n))
+        doomed.kill()
+        assert other.running
+    await publishing
+    await finish(cluster, work, clean)
+    for stage, (_, other) in pairs.items():
+        assert cluster.partitions_of(other) == cluster.all_partitions(stage)
+
+
+async def test_a_sleeper_awakes(cluster: Cluster, work: Workload, clean: Said) -> None:
+    """A5: a worker of each stage is stopped (SIGSTOP) for twice the session time-out, with a write on its way to the
+    store. Another takes over and goes on. Then the write arrives, and the sleeper awakes: neither changes anything.
+
+    Mutation: the script `commit` applies a write whatever token it carries and wherever the slot stands.
+    """
+    await cluster.publish(work.records[:_BEGIN])
+    wires = {stage: await cluster.wire() for stage in STAGES}
+    sleepers = {stage: cluster.start(stage, wire) for stage, wire in wires.items()}
+    for stage in STAGES:
+        await cluster.until(f"{stage} is at work", lambda s=stage: cluster.beyond(s, 0))
+        wires[stage].cut("before")
+    for stage in STAGES:
+        await cluster.until(f"{stage} is caught at a write", lambda s=stage: wires[s].caught)
+        sleepers[stage].freeze()
+    slept = asyncio.create_task(asyncio.sleep(2 * SESSION_S))
+    owners = {stage: await cluster.owners(stage) for stage in STAGES}
+    for stage in STAGES:
+        cluster.start(stage)
+    await cluster.publish(work.records[_BEGIN : 2 * _BEGIN])
+    for stage in STAGES:
+        await cluster.until(f"others own {stage}", lambda s=stage: cluster.none_owned_by(s, owners[s]))
+    await cluster.all_counted()
+    await slept
+    for stage in STAGES:
+        stands = await cluster.positions(stage)
+        wires[stage].mend()
+        await cluster.until(f"the late write of {stage} is answered", lambda s=stage: wires[s].answered)
+        assert await cluster.positions(stage) == stands
+        sleepers[stage].thaw()
+    await cluster.publish_slowly(work.records[2 * _BEGIN :], 3.0)
+    await finish(cluster, work, clean)
