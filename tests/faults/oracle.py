@@ -16,8 +16,8 @@ import numpy as np
 
 from driftline.contracts.blocks import BinnedBlock, RawBlock
 from driftline.contracts.cloudevents import decode_signal
-from driftline.stats.codec import unpack
 from driftline.stats.block import PaneCounts, add_block, fold_rows
+from driftline.stats.codec import unpack
 from driftline.stats.profile import Profile, decode_profile
 from driftline.stats.rows import Rows
 from faults.data import Feed
@@ -131,7 +131,7 @@ def _content(
     stream = key[2]
     section = profile.section(stream) if profile is not None else None
     since = profile.since(stream) if profile is not None and section is not None else 1 << 62
-    rows = [Rows.from_raw_block(msgspec.convert(b, RawBlock), 0) for _, b in parts if b[0] == "raw"]
+    rows = [Rows.from_raw_block(msgspec.convert(b, RawBlock)) for _, b in parts if b[0] == "raw"]
     early = [(int(t), int(i)) for r in rows for t, i in zip(r.times, r.ids, strict=True) if t < since]
     found.first_rows[key] = sorted(early)
     if section is None:

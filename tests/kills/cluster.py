@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import itertools
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from driftline.config import load
 from driftline.demo.audit import LedgerFigures, audit_blocks
@@ -41,6 +44,8 @@ SESSION_S: Final = 2.0
 """Short, because this broker makes a join wait for the session of the member that was killed. Below two seconds
 its joins become slower again."""
 PARTITIONS: Final[Mapping[StageName, int]] = {"ingest": SOURCES, "judge": BLOCKS}
+STAGES: Final = tuple(PARTITIONS)
+_OWNERSHIP: Final = re.compile(r"partition\.(owned|released) .*?partition=(\d+)")
 _TAIL_LINES: Final = 25
 _STOP_S: Final = 15.0
 
@@ -93,9 +98,15 @@ class Worker:
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def says(self, event: str) -> int:
-        """How often its log has told of an event, such as `partition.owned`."""
-        return self.log.read_text(errors="replace").count(event)
+    def owns(self, partitions: Collection[int]) -> bool:
+        return self.held() == set(partitions)
+
+    def held(self) -> set[int]:
+        """The partitions it holds, by its own log."""
+        held: set[int] = set()
+        for event, partition in _OWNERSHIP.findall(self.log.read_text(errors="replace")):
+            (held.add if event == "owned" else held.discard)(int(partition))
+        return held
 
 
 class Cluster:
@@ -161,11 +172,11 @@ class Cluster:
             assert code == 0, f"exit code {code} after SIGTERM\n{worker.tail}"
             assert seconds < GRACE_S, f"{seconds:.1f} s after SIGTERM\n{worker.tail}"
 
-    async def owned(self, stage: StageName) -> bool:
-        """Whether every partition of a stage has been taken over, ever."""
-        return all([await self._store.owned(stage, p) for p in range(PARTITIONS[stage])])
+    async def none_owned_by(self, stage: StageName, former: Sequence[bytes | None]) -> bool:
+        """Whether every partition of a stage has another owner than in `former`."""
+        return all(now != before for now, before in zip(await self.owners(stage), former, strict=True))
 
-    async def owners(self, stage: StageName) -> list[bytes]:
+    async def owners(self, stage: StageName) -> list[bytes | None]:
         """The token of the owner of each partition of a stage."""
         return [await self._redis.hget(self._meta(stage, p), "owner") for p in range(PARTITIONS[stage])]
 
@@ -201,7 +212,10 @@ class Cluster:
         """Poll until `holds`; the seconds it took. Fails with the ends of all logs after `within_s`, or at once
         if a worker has ended by itself."""
         started = time.monotonic()
-        while not (await answer if inspect.isawaitable(answer := holds()) else answer):
+        while True:
+            with contextlib.suppress(RedisConnectionError, Transient):  # a store that was away
+                if await answer if inspect.isawaitable(answer := holds()) else answer:
+                    return time.monotonic() - started
             late = time.monotonic() - started > within_s
             ended = [w.log.name for w in self.workers if w.process.poll() not in (None, 0, -signal.SIGKILL)]
             if late or ended:
@@ -210,7 +224,6 @@ class Cluster:
                 logs = "\n".join(w.tail for w in self.workers)
                 raise AssertionError(f"{what}: {why}. Published {self.published}, stages at {positions}\n{logs}")
             await asyncio.sleep(every_s)
-        return time.monotonic() - started
 
     async def positions(self, stage: StageName) -> list[int]:
         return [await self._store.next_of(stage, p) for p in range(PARTITIONS[stage])]
@@ -224,11 +237,8 @@ class Cluster:
 
         async def judged() -> bool:
             # A range's write comes before its bundles, so the end of `blocks` alone says nothing.
-            try:
-                figures = await audit_blocks(self._reader, blocks)
-                ends = await self._reader.bounds(blocks)
-            except Transient:
-                return False
+            figures = await audit_blocks(self._reader, blocks)
+            ends = await self._reader.bounds(blocks)
             everywhere = not any("ends at" in problem for problem in figures.problems)
             if not everywhere or figures.ends != self.published:
                 return False

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import pytest
 
-from kills.cluster import SESSION_S, STAGES, Cluster, StageName, Worker
+from kills.cluster import PARTITIONS, SESSION_S, STAGES, Cluster, StageName, Worker
 from kills.oracle import finish
 from kills.workload import Said, Workload
 
@@ -22,22 +23,36 @@ async def test_one_of_two_is_killed(cluster: Cluster, work: Workload, clean: Sai
 
     Mutation: `IngestStage.load` and `JudgeStage.load` answer with an empty state.
     """
-    pairs = await _pairs(cluster)
+    pairs = await _two_each(cluster)
     publishing = asyncio.create_task(cluster.publish_slowly(work.records, 4.0))
     for stage, (doomed, other) in pairs.items():
         before = await cluster.progress(stage)
-        await cluster.until(f"{stage} is at work", lambda s=stage, n=before: cluster.beyond(s, n))
+        await cluster.until(f"{stage} is at work", partial(cluster.beyond, stage, before))
         doomed.kill()
         assert other.running
+    for stage, (_, other) in pairs.items():
+        await cluster.until(f"the other {stage} has all", partial(other.owns, range(PARTITIONS[stage])))
     await publishing
     await finish(cluster, work, clean)
-    for stage, (_, other) in pairs.items():
-        assert cluster.partitions_of(other) == cluster.all_partitions(stage)
+
+
+async def _two_each(cluster: Cluster) -> dict[StageName, tuple[Worker, Worker]]:
+    """Two workers a stage, each with some of the partitions."""
+    pairs = {stage: (cluster.start(stage), cluster.start(stage)) for stage in STAGES}
+    for stage, (one, other) in pairs.items():
+
+        def shared(one: Worker = one, other: Worker = other, all_of_them: int = PARTITIONS[stage]) -> bool:
+            mine, theirs = one.held(), other.held()
+            return bool(mine) and bool(theirs) and len(mine | theirs) == all_of_them
+
+        await cluster.until(f"two workers share {stage}", shared)
+    return pairs
 
 
 async def test_a_sleeper_awakes(cluster: Cluster, work: Workload, clean: Said) -> None:
-    """A5: a worker of each stage is stopped (SIGSTOP) for twice the session time-out, with a write on its way to the
-    store. Another takes over and goes on. Then the write arrives, and the sleeper awakes: neither changes anything.
+    """A5: a worker of each stage is stopped (SIGSTOP) for twice the session time-out, with a write on its way to
+    the store. Another takes over and goes on. Then the write arrives, and the sleeper awakes: neither changes
+    anything.
 
     Mutation: the script `commit` applies a write whatever token it carries and wherever the slot stands.
     """
@@ -45,10 +60,10 @@ async def test_a_sleeper_awakes(cluster: Cluster, work: Workload, clean: Said) -
     wires = {stage: await cluster.wire() for stage in STAGES}
     sleepers = {stage: cluster.start(stage, wire) for stage, wire in wires.items()}
     for stage in STAGES:
-        await cluster.until(f"{stage} is at work", lambda s=stage: cluster.beyond(s, 0))
+        await cluster.until(f"{stage} is at work", partial(cluster.beyond, stage, 0))
         wires[stage].cut("before")
     for stage in STAGES:
-        await cluster.until(f"{stage} is caught at a write", lambda s=stage: wires[s].caught)
+        await cluster.until(f"{stage} is caught at a write", wires[stage].caught)
         sleepers[stage].freeze()
     slept = asyncio.create_task(asyncio.sleep(2 * SESSION_S))
     owners = {stage: await cluster.owners(stage) for stage in STAGES}
@@ -56,13 +71,13 @@ async def test_a_sleeper_awakes(cluster: Cluster, work: Workload, clean: Said) -
         cluster.start(stage)
     await cluster.publish(work.records[_BEGIN : 2 * _BEGIN])
     for stage in STAGES:
-        await cluster.until(f"others own {stage}", lambda s=stage: cluster.none_owned_by(s, owners[s]))
+        await cluster.until(f"others own {stage}", partial(cluster.none_owned_by, stage, owners[stage]))
     await cluster.all_counted()
     await slept
     for stage in STAGES:
         stands = await cluster.positions(stage)
         wires[stage].mend()
-        await cluster.until(f"the late write of {stage} is answered", lambda s=stage: wires[s].answered)
+        await cluster.until(f"the late write of {stage} is answered", wires[stage].answered)
         assert await cluster.positions(stage) == stands
         sleepers[stage].thaw()
     await cluster.publish_slowly(work.records[2 * _BEGIN :], 3.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -34,7 +35,7 @@ async def test_killed_at_random_moments(cluster: Cluster, work: Workload, clean:
         worker = cluster.start(stage)
         for part in parts[stage]:
             wanted = round(part * total)
-            await cluster.until(f"{stage} comes as far as {wanted}", lambda n=wanted: cluster.beyond(stage, n))
+            await cluster.until(f"{stage} comes as far as {wanted}", partial(cluster.beyond, stage, wanted))
             worker.kill()
             worker = cluster.start(stage)
 
@@ -57,9 +58,9 @@ async def test_killed_at_the_write(cluster: Cluster, work: Workload, clean: Said
         for where, topic in cuts:
             stood, wire = await cluster.progress(stage), await cluster.wire()
             worker = cluster.start(stage, wire)
-            await cluster.until(f"{stage} is at work", lambda stood=stood: cluster.beyond(stage, stood))
+            await cluster.until(f"{stage} is at work", partial(cluster.beyond, stage, stood))
             wire.cut(where, topic)
-            await cluster.until(f"{stage} is caught at a write", lambda wire=wire: wire.caught)
+            await cluster.until(f"{stage} is caught at a write", wire.caught)
             worker.kill()
             await wire.close()
             if (stage, where) == ("ingest", "after"):

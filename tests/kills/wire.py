@@ -23,7 +23,7 @@ class Wire:
         self._cut: Where | None = None
         self._flows = asyncio.Event()
         self._words: tuple[bytes, ...] = ()
-        self._caught = False
+        self._caught = self._answered = False
         self.port = 0
 
     @property
@@ -35,10 +35,13 @@ class Wire:
         `speaking_of`: only at one that holds this text, such as a topic that its outbox is for."""
         self._cut, self._words = where, (self._needle, speaking_of.encode())
 
-    @property
     def caught(self) -> bool:
         """Whether that write has come."""
         return self._caught
+
+    def answered(self) -> bool:
+        """Whether the store has said something after that."""
+        return self._answered
 
     def mend(self) -> None:
         """What was held back goes on."""
@@ -96,6 +99,7 @@ class Wire:
                 if self._cut == "after" and not self._flows.is_set():
                     self._caught = True
                 await self._flows.wait()
+                self._answered = self._caught
                 writer.write(data)
                 await writer.drain()
         with contextlib.suppress(OSError):

@@ -144,7 +144,7 @@ class IngestStage:
         events = gathered.events
         watermark = self._watermark(state, events)
         day = watermark // DAY_MS if watermark > NO_WATERMARK else 0
-        asked = halves(batch, events)
+        asked = halves(batch, events, self._settings.blocks_partitions)
         if self._settings.join and asked:
             meetings = await self._store.join(day, asked)
             if day > state.tidied:
@@ -198,9 +198,7 @@ class IngestStage:
         after = IngestState(prepared.watermark, max(state.tidied, _day(prepared.watermark)), carried, batch.idle)
         return Folded(after, batch.next, {STATE: _state_bytes(after)}, outbox, dead_letters=dead_letters)
 
-    def _now_and_later(
-        self, pairs: Sequence[Pair], again: Range | None
-    ) -> tuple[Sequence[Pair], tuple[Pair, ...]]:
+    def _now_and_later(self, pairs: Sequence[Pair], again: Range | None) -> tuple[Sequence[Pair], tuple[Pair, ...]]:
         """A bundle that is published keeps its content: pairs that belong into one wait for the next range."""
         if again is None:
             return pairs, ()

@@ -146,7 +146,8 @@ class JudgeStage:
             size = speaker.size + sum(model.cost for model in state.models.values())
         for model in state.models.values():
             dirty |= model.flush()
-        outbox += speaker.drain()
+        # Signals before profiles: a profile that is out is adopted, and would not be spoken of again.
+        outbox = [*speaker.drain(), *outbox]
         dirty[LEDGER] = _ledger_bytes(ledger)
         changed = {name: data for name, data in dirty.items() if data is not None}
         deleted = [name for name, data in dirty.items() if data is None]
@@ -160,7 +161,7 @@ class JudgeStage:
         for block in bundle.blocks:
             model = state.models.get((block.model, block.version))
             if model is not None:
-                model.take(block, bundle.source, 2 * RAW_FACTOR * self._settings.reference_events)
+                model.take(block, 2 * RAW_FACTOR * self._settings.reference_events)
 
     def _tally(
         self,
@@ -211,6 +212,7 @@ class JudgeStage:
         ours = model.profile.revision if model.profile is not None else -1
         if standing.profile is not None and standing.profile.revision > ours:
             model.adopt(standing.profile)
+            model.spoken_of(standing.profile)
 
     def _learn(self, model: ModelState, closed: int, speaker: Speaker) -> list[Outgoing]:
         """First events, and later first pairs, become the reference as soon as there are enough."""
@@ -243,7 +245,7 @@ class JudgeStage:
                 rows, end = found
                 model.raw[PAIRS] = after(model.raw[PAIRS], end)
                 section = learn_section(PAIRS, rows, pane_ms, settings.detection, from_first_events=True)
-                profile = with_pairs(profile_now, section)
+                profile = with_pairs(profile_now, section, end)
                 learnt.append(profile)
                 model.adopt(profile)
         for profile in learnt:

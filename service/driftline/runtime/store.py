@@ -1,4 +1,4 @@
-"""What the runtime asks of a store. Redis (`redis_store.py`) and memory (`memory_store.py`) pass one contract suite.
+"""What the runtime asks of a store. Redis (`redis_store.py`) and memory (`memory_store.py`) pass one suite.
 
 A *slot* is one stage's record of one input partition (`ingest/3`): where it stands in the log, who owns it,
 its state as named fields, and the outbox of its last write. A slot changes in one way only: `commit`.
