@@ -51,15 +51,14 @@ _STOP_S: Final = 15.0
 
 
 class Worker:
-    """`driftline run --stages STAGE`. Its log survives in `log`."""
+    """`driftline run --stages STAGES`. Its log survives in `log`."""
 
-    def __init__(self, stage: StageName, number: int, config: Path, store_url: str) -> None:
-        self.stage = stage
-        self.log = config.with_name(f"{stage}-{number}.log")
+    def __init__(self, stages: str, number: int, config: Path, store_url: str) -> None:
+        self.log = config.with_name(f"worker-{number}-{stages}.log")
         with self.log.open("wb") as log:
             # On Linux it ends with the thread that calls this, so that it cannot outlive a killed test run.
             self.process = subprocess.Popen(
-                (sys.executable, "-m", "driftline", "run", "--stages", stage, "--config", str(config)),
+                (sys.executable, "-m", "driftline", "run", "--stages", stages, "--config", str(config)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -150,10 +149,10 @@ class Cluster:
 
     # Processes
 
-    def start(self, stage: StageName, wire: Wire | None = None) -> Worker:
+    def start(self, *stages: StageName, wire: Wire | None = None) -> Worker:
         """A further worker, that goes to the store by `wire` if there is one."""
         url = wire.url if wire is not None else self.config.redis.url
-        worker = Worker(stage, next(self._numbers), self._file, url)
+        worker = Worker(",".join(stages), next(self._numbers), self._file, url)
         self.workers.append(worker)
         return worker
 

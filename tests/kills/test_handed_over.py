@@ -58,7 +58,7 @@ async def test_a_sleeper_awakes(cluster: Cluster, work: Workload, clean: Said) -
     """
     await cluster.publish(work.records[:_BEGIN])
     wires = {stage: await cluster.wire() for stage in STAGES}
-    sleepers = {stage: cluster.start(stage, wire) for stage, wire in wires.items()}
+    sleepers = {stage: cluster.start(stage, wire=wire) for stage, wire in wires.items()}
     for stage in STAGES:
         await cluster.until(f"{stage} is at work", partial(cluster.beyond, stage, 0))
         wires[stage].cut("before")

@@ -57,7 +57,7 @@ async def test_killed_at_the_write(cluster: Cluster, work: Workload, clean: Said
     async def torment(stage: StageName, cuts: Sequence[tuple[Where, str]]) -> None:
         for where, topic in cuts:
             stood, wire = await cluster.progress(stage), await cluster.wire()
-            worker = cluster.start(stage, wire)
+            worker = cluster.start(stage, wire=wire)
             await cluster.until(f"{stage} is at work", partial(cluster.beyond, stage, stood))
             wire.cut(where, topic)
             await cluster.until(f"{stage} is caught at a write", wire.caught)

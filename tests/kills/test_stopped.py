@@ -15,19 +15,17 @@ pytestmark = pytest.mark.connected
 
 
 async def test_sigterm_under_load(cluster: Cluster, work: Workload, clean: Said) -> None:
-    """A4: SIGTERM to both stages in the middle of a backlog: each finishes the range in hand, leaves its group and
-    exits with 0 within its grace. Nothing is lost or counted twice.
+    """A4: SIGTERM to a process with both stages in the middle of a backlog: it finishes the ranges in hand, leaves its
+    groups and exits with 0 within its grace. Nothing is lost or counted twice.
 
     Mutation: `Loop.run` does not close the consumer.
     """
     publishing = asyncio.create_task(cluster.publish_slowly(work.records, 4.0))
-    for stage in STAGES:
-        cluster.start(stage)
+    cluster.start(*STAGES)
     for stage in STAGES:
         await cluster.until(f"{stage} is at work", partial(cluster.beyond, stage, 0))
     await cluster.stop()
     assert not await cluster.beyond("ingest", len(work.records) - 1), "everything was done before the stop"
-    for stage in STAGES:
-        cluster.start(stage)
+    cluster.start(*STAGES)
     await publishing
     await finish(cluster, work, clean)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,13 +30,12 @@ async def test_comes_back_empty(servers: EmbeddedServers, tmp_path: Path, work: 
     try:
         async with Cluster(servers.kafka_bootstrap, store, tmp_path) as cluster:
             workers = [cluster.start(stage) for stage in STAGES]
-            await cluster.publish(work.records[:_BEFORE])
-            await cluster.all_counted()
+            publishing = asyncio.create_task(cluster.publish_slowly(work.records, 8.0))
+            await cluster.until("ingest is at work", partial(cluster.beyond, "ingest", _BEFORE))
             store.stop(kill=True)
-            rest = work.records[_BEFORE:]
-            await cluster.publish_slowly(rest[: len(rest) // 2], _AWAY_S)
+            await asyncio.sleep(_AWAY_S)
             store.start()
-            await cluster.publish_slowly(rest[len(rest) // 2 :], 2.0)
+            await publishing
             spoken = await finish(cluster, work, clean)
             assert all(worker.process.returncode == 0 for worker in workers)
             lost = {said.monitor for said in spoken.system if said.monitor.startswith("system:state_lost:")}
