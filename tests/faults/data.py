@@ -14,8 +14,9 @@ import orjson
 T0: Final = 1_700_000_000_000
 MODELS: Final = ("flights", "prices")
 STEP_MS: Final = 300
-REFERENCE: Final = 125
-"""Onboarding takes up to 8 times as many: 1,000 events, 33 units of 30."""
+EVENTS: Final = 150
+PAIRS: Final = 125
+"""References. Onboarding takes up to 8 times as many, and holds up to 16 times `EVENTS` rows back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,12 @@ def encode(event: dict[str, Any]) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def feed(seed: int = 0, n: int = 2_400, models: tuple[str, ...] = MODELS, poison: bool = True) -> Feed:
-    """`n` predictions a model, 0.3 s apart, 3 in 4 with an outcome 2 to 60 s later; drift begins at three quarters."""
+def feed(
+    seed: int = 0, n: int = 2_400, models: tuple[str, ...] = MODELS, poison: bool = True, strays: bool = True
+) -> Feed:
+    """`n` predictions a model, 0.3 s apart, 3 in 4 with an outcome 2 to 60 s later; drift begins at three quarters.
+
+    Half of the duplicate predictions are `strays`, sent to another partition than the first copy."""
     rng = np.random.default_rng(seed)
     truth, messages = Truth(), []
 
@@ -80,7 +85,7 @@ def feed(seed: int = 0, n: int = 2_400, models: tuple[str, ...] = MODELS, poison
             send(name, time, event)
             truth.predictions[model] += 1
             if rng.random() < 0.02:
-                send(name if rng.random() < 0.5 else f"{name}'", time + 3_000, event)
+                send(f"{name}'" if rng.random() < 0.5 and strays else name, time + 3_000, event)
                 truth.duplicate_predictions[model] += 1
             if rng.random() < 0.75:
                 known = time + int(rng.uniform(2_000, 60_000))

@@ -42,6 +42,7 @@ class Facts:
     profiles: dict[bytes, set[str]] = field(default_factory=lambda: defaultdict(set))
     detectors: dict[str, bytes] = field(default_factory=dict)
     joined: int = 0
+    backfilled: int = 0
     judged: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """What the judges hold of the same counts; the refused under the empty name."""
 
@@ -71,6 +72,7 @@ def _judged(world: World, found: Facts) -> None:
         for name, data in fields.items():
             if name.startswith("m:"):
                 record = msgspec.msgpack.decode(unpack("model", 1, data)[1])
+                found.backfilled += record["tallies"].get("backfilled", 0)
                 found.judged[record["model"]].update({k: record["tallies"].get(k, 0) for k in COUNTED})
             elif name == "ledger":
                 ledger = msgspec.msgpack.decode(unpack("ledger", 1, data)[1], strict=False)
@@ -167,10 +169,16 @@ def assert_true(found: Facts, feed: Feed) -> None:
 
 
 def assert_same(found: Facts, clean: Facts) -> None:
-    """Everything that is counted, said and remembered is a clean run's."""
+    """Everything that is counted, said and remembered is a clean run's.
+
+    A pair whose halves met in a forgotten memory is published with the next range after its rebuilding; where its
+    pane is closed by then it is counted as backfilled, in another pane. Then counts are equal, verdicts need not."""
     assert found.counts == clean.counts
     assert found.refused == clean.refused
     assert found.records == clean.records
+    assert found.joined == clean.joined
+    if found.backfilled:
+        return
     assert found.first_rows == clean.first_rows
     assert found.content.keys() == clean.content.keys()
     for key, panes in clean.content.items():
@@ -179,7 +187,6 @@ def assert_same(found: Facts, clean: Facts) -> None:
     assert found.signals.keys() == clean.signals.keys(), _names(found, clean)
     assert found.signals == clean.signals
     assert found.detectors == clean.detectors
-    assert found.joined == clean.joined
 
 
 def _names(found: Facts, clean: Facts) -> str:

@@ -19,7 +19,7 @@ from driftline.runtime.memory_store import MemoryServer, MemoryStore
 from driftline.runtime.observe import Observer
 from driftline.runtime.store import Slot
 from driftline.stats.settings import DetectionSettings
-from faults.data import REFERENCE, T0, Message, partition_of, tail
+from faults.data import EVENTS, PAIRS, T0, Message, partition_of, tail
 from faults.traps import Action, Killed, TrappedConsumer, TrappedStore, TrappedWriter, Traps
 
 StageName = Literal["ingest", "judge"]
@@ -105,8 +105,8 @@ class Shape:
     ingest: IngestSettings = field(default_factory=lambda: IngestSettings(sources=2, blocks_partitions=2))
     judge: JudgeSettings = field(
         default_factory=lambda: JudgeSettings(
-            reference_events=REFERENCE,
-            reference_pairs=REFERENCE,
+            reference_events=EVENTS,
+            reference_pairs=PAIRS,
             detection=DetectionSettings(min_reference_panes=16),
         )
     )

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from driftline.runtime.embedded import EmbeddedServers
+
+pytest.register_assert_rewrite("kills.oracle")
+
 from kills.cluster import Cluster
 from kills.workload import Said, Workload, clean_run, make_workload
 

@@ -14,8 +14,8 @@ from kills.workload import Said, Workload
 
 pytestmark = pytest.mark.connected
 
-_BEGIN: Final = 3_000
-"""Records that are published before anything happens to a worker: the others follow while it happens."""
+_HALF: Final = 6_000
+"""Records that are published before the sleepers awake."""
 
 
 async def test_one_of_two_is_killed(cluster: Cluster, work: Workload, clean: Said) -> None:
@@ -56,22 +56,21 @@ async def test_a_sleeper_awakes(cluster: Cluster, work: Workload, clean: Said) -
 
     Mutation: the script `commit` applies a write whatever token it carries and wherever the slot stands.
     """
-    await cluster.publish(work.records[:_BEGIN])
+    publishing = asyncio.create_task(cluster.publish_slowly(work.records[:_HALF], 6.0))
     wires = {stage: await cluster.wire() for stage in STAGES}
     sleepers = {stage: cluster.start(stage, wire=wire) for stage, wire in wires.items()}
-    for stage in STAGES:
+    for stage in reversed(STAGES):  # judge first: it writes only while ingest does
         await cluster.until(f"{stage} is at work", partial(cluster.beyond, stage, 0))
-        wires[stage].cut("before")
-    for stage in STAGES:
+        wires[stage].cut("before", speaking_of=cluster.config.topics.blocks if stage == "ingest" else "")
         await cluster.until(f"{stage} is caught at a write", wires[stage].caught)
         sleepers[stage].freeze()
     slept = asyncio.create_task(asyncio.sleep(2 * SESSION_S))
     owners = {stage: await cluster.owners(stage) for stage in STAGES}
     for stage in STAGES:
         cluster.start(stage)
-    await cluster.publish(work.records[_BEGIN : 2 * _BEGIN])
     for stage in STAGES:
         await cluster.until(f"others own {stage}", partial(cluster.none_owned_by, stage, owners[stage]))
+    await publishing
     await cluster.all_counted()
     await slept
     for stage in STAGES:
@@ -80,5 +79,5 @@ async def test_a_sleeper_awakes(cluster: Cluster, work: Workload, clean: Said) -
         await cluster.until(f"the late write of {stage} is answered", wires[stage].answered)
         assert await cluster.positions(stage) == stands
         sleepers[stage].thaw()
-    await cluster.publish_slowly(work.records[2 * _BEGIN :], 3.0)
+    await cluster.publish_slowly(work.records[_HALF:], 3.0)
     await finish(cluster, work, clean)

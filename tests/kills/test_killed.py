@@ -71,7 +71,7 @@ async def test_killed_at_the_write(cluster: Cluster, work: Workload, clean: Said
     topics = cluster.config.topics
     await cluster.publish(work.records)
     await asyncio.gather(
-        torment("ingest", [("before", ""), ("after", topics.blocks)]),
+        torment("ingest", [("before", topics.blocks), ("after", topics.blocks)]),
         torment("judge", [("before", ""), ("after", topics.signals)]),
     )
     await finish(cluster, work, clean)

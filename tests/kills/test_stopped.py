@@ -15,8 +15,8 @@ pytestmark = pytest.mark.connected
 
 
 async def test_sigterm_under_load(cluster: Cluster, work: Workload, clean: Said) -> None:
-    """A4: SIGTERM to a process with both stages in the middle of a backlog: it finishes the ranges in hand, leaves its
-    groups and exits with 0 within its grace. Nothing is lost or counted twice.
+    """A4: SIGTERM to a process with both stages in the middle of a backlog: it finishes the ranges in hand, leaves
+    its groups and exits with 0 within its grace. Nothing is lost or counted twice.
 
     Mutation: `Loop.run` does not close the consumer.
     """

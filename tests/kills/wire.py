@@ -13,7 +13,7 @@ Where = Literal["before", "after"]
 
 class Wire:
     """Forwards 127.0.0.1:`port` to the store. `cut` waits for the next compare-and-set of whoever is connected;
-    from then on nothing goes on, in this direction or the other, until `mend`."""
+    from then on calls ("before") or answers ("after") are held back until `mend`."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -21,7 +21,7 @@ class Wire:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._cut: Where | None = None
-        self._flows = asyncio.Event()
+        self._calls_flow, self._answers_flow = asyncio.Event(), asyncio.Event()
         self._words: tuple[bytes, ...] = ()
         self._caught = self._answered = False
         self.port = 0
@@ -46,10 +46,11 @@ class Wire:
     def mend(self) -> None:
         """What was held back goes on."""
         self._cut = None
-        self._flows.set()
+        self._calls_flow.set()
+        self._answers_flow.set()
 
     async def start(self) -> None:
-        self._flows.set()
+        self.mend()
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -82,12 +83,13 @@ class Wire:
     async def _calls(self, reader: asyncio.StreamReader, store: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
-                if self._cut == "before" and all(word in data for word in self._words):
-                    self._flows.clear()
-                    self._caught = True
-                await self._flows.wait()
-                if self._cut == "after" and all(word in data for word in self._words):
-                    self._flows.clear()
+                if self._cut is not None and all(word in data for word in self._words):
+                    if self._cut == "before":
+                        self._calls_flow.clear()
+                        self._caught = True
+                    else:
+                        self._answers_flow.clear()
+                await self._calls_flow.wait()
                 store.write(data)
                 await store.drain()
         with contextlib.suppress(OSError):
@@ -96,9 +98,9 @@ class Wire:
     async def _answers(self, store: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await store.read(65_536):
-                if self._cut == "after" and not self._flows.is_set():
+                if not self._answers_flow.is_set():
                     self._caught = True
-                await self._flows.wait()
+                await self._answers_flow.wait()
                 self._answered = self._caught
                 writer.write(data)
                 await writer.drain()

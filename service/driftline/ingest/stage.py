@@ -98,6 +98,7 @@ class IngestStage:
         self._reader = reader
         self._registry = registry
         self._maker = BlockMaker()
+        self.writes_in_prepare = settings.join
 
     # Taking over
 

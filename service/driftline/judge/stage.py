@@ -62,6 +62,7 @@ class JudgeStage:
 
     name = "judge"
     reports_idle = False
+    writes_in_prepare = False
 
     def __init__(self, settings: JudgeSettings, reader: LogReader, registry: ProfileRegistry) -> None:
         self.topic = settings.blocks_topic

@@ -79,7 +79,8 @@ class Loop(Generic[State, Prepared]):
     One cycle per partition, and the crash each place defends against:
 
     1. *poll* the partitions owned; nothing is trusted about continuity but the stored offset.
-    2. *prepare*: I/O that a fold needs, idempotent per offset. Dying here repeats it, with the same answers.
+    2. *prepare*: I/O that a fold needs, idempotent per offset. Dying here repeats it, with the same answers. If
+       it writes, an empty compare-and-set comes first, so that a zombie leaves nothing behind.
     3. *fold*: pure. Dying here loses nothing: the store still stands at the range's beginning.
     4. *compare-and-set* state, next offset and outbox in one script. Dying before it: the range is folded
        again. Dying after it: the outbox is in the store, and whoever takes over publishes it. A zombie's is
@@ -324,6 +325,7 @@ class Loop(Generic[State, Prepared]):
 
     async def _process(self, owned: Owned[State], batch: Batch) -> int:
         started = self._clock.monotonic()
+        claim = await self._claim(owned) if self._stage.writes_in_prepare and batch.records else ""
         prepared = await self._retry(owned, "prepare", lambda: self._stage.prepare(owned.state, batch))
         try:
             folded = self._stage.fold(owned.state, batch, prepared)
@@ -335,7 +337,7 @@ class Loop(Generic[State, Prepared]):
             detail = f"{type(error).__name__} while folding"
             self._observer.fold_failed(self._stage.name, owned.slot.partition, batch.first, repr(error))
             return await self._fold_failed(owned, batch, Poison("fold_error", detail), pausable=True)
-        await self._write(owned, batch, folded)
+        await self._write(owned, batch, folded, claim)
         if len(batch.records) >= owned.limit:
             owned.limit = min(2 * owned.limit, self._settings.max_batch)
         self._observer.folded(
@@ -383,7 +385,28 @@ class Loop(Generic[State, Prepared]):
             raise StateLost(f"{owned.slot} stands at {snapshot.next}, not at {owned.stored}")
         owned.state, _ = self._stage.load(owned.slot.partition, snapshot.fields)
 
-    async def _write(self, owned: Owned[State], batch: Batch, folded: Folded[State]) -> None:
+    async def _claim(self, owned: Owned[State]) -> str:
+        """An empty compare-and-set, before `prepare` writes where nothing is fenced: a zombie, or a worker whose
+        store has come back empty, must leave nothing there. The fold's own write then has to come right behind
+        this one: else the store has forgotten, between the two, what `prepare` wrote."""
+        assert owned.stored is not None
+        claim = Write(token=owned.token, batch=secrets.token_hex(8), begin=owned.stored, next=owned.stored)
+        await self._commit(owned, claim)
+        return claim.batch
+
+    async def _commit(self, owned: Owned[State], write: Write) -> None:
+        """Apply it, or raise Fenced or StateLost."""
+        verdict: Verdict = await self._retry(owned, "commit", lambda: self._store.commit(owned.slot, write))
+        if write.set or verdict is not Verdict.APPLIED:
+            size = sum(map(len, write.set.values())) + len(write.outbox)
+            self._observer.committed(self._stage.name, owned.slot.partition, verdict.value, size)
+        match verdict:
+            case Verdict.FENCED:
+                raise Fenced(str(owned.slot))
+            case Verdict.MOVED | Verdict.LOST:
+                raise StateLost(f"{owned.slot}: {verdict.value} at {write.begin}")
+
+    async def _write(self, owned: Owned[State], batch: Batch, folded: Folded[State], after: str = "") -> None:
         """Steps 4 to 6 of the cycle."""
         write = Write(
             token=owned.token,
@@ -393,17 +416,9 @@ class Loop(Generic[State, Prepared]):
             set=folded.set,
             delete=folded.delete,
             outbox=encode_outbox(folded.outbox),
+            after=after,
         )
-        verdict = await self._retry(owned, "commit", lambda: self._store.commit(owned.slot, write))
-        size = sum(map(len, write.set.values())) + len(write.outbox)
-        self._observer.committed(self._stage.name, owned.slot.partition, verdict.value, size)
-        match verdict:
-            case Verdict.APPLIED | Verdict.REPEATED:
-                pass
-            case Verdict.FENCED:
-                raise Fenced(str(owned.slot))
-            case Verdict.MOVED | Verdict.LOST:
-                raise StateLost(f"{owned.slot}: {verdict.value} at {batch.first}")
+        await self._commit(owned, write)
         owned.state = folded.state
         owned.stored = owned.position = folded.next
         if folded.next < batch.next:

@@ -101,7 +101,7 @@ class MemoryStore:
             return Verdict.REPEATED
         if record.owner != write.token:
             return Verdict.FENCED
-        if record.next != write.begin:
+        if record.next != write.begin or (write.after and record.batch != write.after):
             return Verdict.MOVED
         for name in write.delete:
             record.fields.pop(name, None)

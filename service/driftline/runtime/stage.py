@@ -97,6 +97,11 @@ class Stage(Protocol[State, Prepared]):
         """Whether an idle partition folds an empty batch from time to time."""
         ...
 
+    @property
+    def writes_in_prepare(self) -> bool:
+        """Whether `prepare` writes to the store."""
+        ...
+
     def load(self, partition: int, fields: Mapping[str, bytes]) -> tuple[State, Sequence[str]]:
         """State from its stored fields, and the names of fields that cannot be read (to be quarantined;
         their part of the state starts cold). StateTooNew passes through: the service refuses to go on."""

@@ -40,20 +40,21 @@ return {redis.call('HGET', KEYS[1], 'next'), redis.call('HGETALL', KEYS[2]), red
 
 -- script: commit
 #!lua
--- KEYS meta, fields, outbox; ARGV token, batch, begin ('' if none), next, outbox, number of deletions,
--- names to delete, then name, value, ... to set. Returns a value of `store.Verdict`.
+-- KEYS meta, fields, outbox; ARGV token, batch, begin ('' if none), after ('' if any), next, outbox, number of
+-- deletions, names to delete, then name, value, ... to set. Returns a value of `store.Verdict`.
 local stored = redis.call('HMGET', KEYS[1], 'owner', 'batch', 'next')
 if not stored[1] then return 'lost' end
 if stored[2] == ARGV[2] then return 'repeated' end
 if stored[1] ~= ARGV[1] then return 'fenced' end
 if (stored[3] or '') ~= ARGV[3] then return 'moved' end
-local first = 7 + tonumber(ARGV[6])
-for i = 7, first - 1 do redis.call('HDEL', KEYS[2], ARGV[i]) end
+if ARGV[4] ~= '' and stored[2] ~= ARGV[4] then return 'moved' end
+local first = 8 + tonumber(ARGV[7])
+for i = 8, first - 1 do redis.call('HDEL', KEYS[2], ARGV[i]) end
 for i = first, #ARGV, 1000 do
   redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 999, #ARGV)))
 end
-if ARGV[5] == '' then redis.call('UNLINK', KEYS[3]) else redis.call('SET', KEYS[3], ARGV[5]) end
-redis.call('HSET', KEYS[1], 'next', ARGV[4], 'batch', ARGV[2])
+if ARGV[6] == '' then redis.call('UNLINK', KEYS[3]) else redis.call('SET', KEYS[3], ARGV[6]) end
+redis.call('HSET', KEYS[1], 'next', ARGV[5], 'batch', ARGV[2])
 return 'applied'
 
 -- script: quarantine

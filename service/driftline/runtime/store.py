@@ -39,7 +39,8 @@ class Write:
     """One compare-and-set: applied only if the slot stands at `begin` and is owned by `token`.
 
     `batch` is unique to the write; a repeat after a time-out recognises itself by it. `outbox` replaces the
-    former one, which the caller must have published before.
+    former one, which the caller must have published before. `after`, unless empty, is the write that must have
+    been the last: where the store has forgotten it, it has forgotten what we wrote elsewhere since.
     """
 
     token: str
@@ -49,6 +50,7 @@ class Write:
     set: Mapping[str, bytes] = field(default_factory=dict)
     delete: Sequence[str] = ()
     outbox: bytes = b""
+    after: str = ""
 
 
 class Verdict(enum.Enum):
@@ -60,7 +62,7 @@ class Verdict(enum.Enum):
     FENCED = "fenced"
     """Owned by another token."""
     MOVED = "moved"
-    """Ours, but it stands elsewhere than at `begin`: the store was rolled back."""
+    """Ours, but it stands elsewhere than at `begin`, or not behind `after`: the store was rolled back."""
     LOST = "lost"
     """The store holds no such slot any more."""
 
