@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -45,9 +45,14 @@ SESSION_S: Final = 2.0
 its joins become slower again."""
 PARTITIONS: Final[Mapping[StageName, int]] = {"ingest": SOURCES, "judge": BLOCKS}
 STAGES: Final = tuple(PARTITIONS)
-_OWNERSHIP: Final = re.compile(r"partition\.(owned|released) .*?partition=(\d+)")
+_OWNERSHIP: Final = re.compile(r"partition\.(owned|released) .*?stage=(\w+) partition=(\d+)")
 _TAIL_LINES: Final = 25
 _STOP_S: Final = 15.0
+
+
+def slots(stage: StageName) -> set[str]:
+    """Names of the slots of a stage: `judge/0`, ..."""
+    return {f"{stage}/{partition}" for partition in range(PARTITIONS[stage])}
 
 
 class Worker:
@@ -97,15 +102,15 @@ class Worker:
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def owns(self, partitions: Collection[int]) -> bool:
-        return self.held() == set(partitions)
+    def held(self) -> set[str]:
+        """The slots it owns, by its own log."""
+        slots: set[str] = set()
+        for event, stage, partition in _OWNERSHIP.findall(self.log.read_text(errors="replace")):
+            (slots.add if event == "owned" else slots.discard)(f"{stage}/{partition}")
+        return slots
 
-    def held(self) -> set[int]:
-        """The partitions it holds, by its own log."""
-        held: set[int] = set()
-        for event, partition in _OWNERSHIP.findall(self.log.read_text(errors="replace")):
-            (held.add if event == "owned" else held.discard)(int(partition))
-        return held
+    def holds(self, slots: Set[str]) -> bool:
+        return self.held() == slots
 
 
 class Cluster:

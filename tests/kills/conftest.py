@@ -12,8 +12,8 @@ from driftline.runtime.embedded import EmbeddedServers
 
 pytest.register_assert_rewrite("kills.oracle")
 
-from kills.cluster import Cluster
-from kills.workload import Said, Workload, clean_run, make_workload
+from kills.cluster import Cluster  # noqa: E402
+from kills.workload import Said, Workload, clean_run, make_workload  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set
 from functools import partial
 from typing import Final
 
 import pytest
 
-from kills.cluster import PARTITIONS, SESSION_S, STAGES, Cluster, StageName, Worker
+from kills.cluster import SESSION_S, STAGES, Cluster, StageName, Worker, slots
 from kills.oracle import finish
 from kills.workload import Said, Workload
 
@@ -21,7 +22,7 @@ _HALF: Final = 6_000
 async def test_one_of_two_is_killed(cluster: Cluster, work: Workload, clean: Said) -> None:
     """A1, A6: one of two workers of each stage is killed under load and not replaced; the other takes over.
 
-    Mutation: `IngestStage.load` and `JudgeStage.load` answer with an empty state.
+    Mutation: `Loop._acquire` loads the state from no fields.
     """
     pairs = await _two_each(cluster)
     publishing = asyncio.create_task(cluster.publish_slowly(work.records, 4.0))
@@ -31,7 +32,7 @@ async def test_one_of_two_is_killed(cluster: Cluster, work: Workload, clean: Sai
         doomed.kill()
         assert other.running
     for stage, (_, other) in pairs.items():
-        await cluster.until(f"the other {stage} has all", partial(other.owns, range(PARTITIONS[stage])))
+        await cluster.until(f"the other {stage} has all", partial(other.holds, slots(stage)))
     await publishing
     await finish(cluster, work, clean)
 
@@ -41,9 +42,9 @@ async def _two_each(cluster: Cluster) -> dict[StageName, tuple[Worker, Worker]]:
     pairs = {stage: (cluster.start(stage), cluster.start(stage)) for stage in STAGES}
     for stage, (one, other) in pairs.items():
 
-        def shared(one: Worker = one, other: Worker = other, all_of_them: int = PARTITIONS[stage]) -> bool:
+        def shared(one: Worker = one, other: Worker = other, wanted: Set[str] = slots(stage)) -> bool:
             mine, theirs = one.held(), other.held()
-            return bool(mine) and bool(theirs) and len(mine | theirs) == all_of_them
+            return bool(mine) and bool(theirs) and mine | theirs == wanted
 
         await cluster.until(f"two workers share {stage}", shared)
     return pairs

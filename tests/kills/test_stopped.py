@@ -21,10 +21,11 @@ async def test_sigterm_under_load(cluster: Cluster, work: Workload, clean: Said)
     Mutation: `Loop.run` does not close the consumer.
     """
     publishing = asyncio.create_task(cluster.publish_slowly(work.records, 4.0))
-    cluster.start(*STAGES)
+    first = cluster.start(*STAGES)
     for stage in STAGES:
         await cluster.until(f"{stage} is at work", partial(cluster.beyond, stage, 0))
     await cluster.stop()
+    assert first.held() == set(), first.tail
     assert not await cluster.beyond("ingest", len(work.records) - 1), "everything was done before the stop"
     cluster.start(*STAGES)
     await publishing

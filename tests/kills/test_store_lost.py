@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from driftline.runtime.embedded import EmbeddedServers, embedded_store
-from kills.cluster import PARTITIONS, STAGES, Cluster
+from kills.cluster import STAGES, Cluster, slots
 from kills.oracle import finish
 from kills.workload import Said, Workload
 
@@ -39,7 +39,6 @@ async def test_comes_back_empty(servers: EmbeddedServers, tmp_path: Path, work: 
             spoken = await finish(cluster, work, clean)
             assert all(worker.process.returncode == 0 for worker in workers)
             lost = {said.monitor for said in spoken.system if said.monitor.startswith("system:state_lost:")}
-            slots = [f"{stage}/{partition}" for stage in STAGES for partition in range(PARTITIONS[stage])]
-            assert lost == {f"system:state_lost:{slot}" for slot in slots}
+            assert lost == {f"system:state_lost:{slot}" for stage in STAGES for slot in slots(stage)}
     finally:
         store.stop(kill=True)

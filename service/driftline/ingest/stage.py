@@ -57,13 +57,14 @@ class IngestSettings:
 
 class IngestState(msgspec.Struct):
     """One input partition's memory: its watermark, the last event-time day on which the join's memory was tidied,
-    pairs that were completed while a published range was folded again, and whether its last range was idle. Only
-    recovery changes one in place."""
+    pairs that were completed while a published range was folded again, whether its last range was idle, and how
+    far the watermark may go when nothing more comes. Only recovery changes one in place."""
 
     watermark: int = NO_WATERMARK
     tidied: int = 0
     carried: tuple[Pair, ...] = ()
     idle: bool = False
+    tail: int = NO_WATERMARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Prepared:
     sorted: Sorted
     profiles: Mapping[ModelKey, Profile]
     watermark: int
+    tail: int
 
 
 class IngestStage:
@@ -143,7 +145,7 @@ class IngestStage:
         await self._registry.refresh()
         gathered = gather(self._decoder, batch, self._settings.future_ms)
         events = gathered.events
-        watermark = self._watermark(state, events)
+        watermark, tail = self._watermark(state, batch, events)
         day = watermark // DAY_MS if watermark > NO_WATERMARK else 0
         asked = halves(batch, events, self._settings.blocks_partitions)
         if self._settings.join and asked:
@@ -156,7 +158,7 @@ class IngestStage:
         keys = {(e.model, e.version) for e in sorted_out.predictions}
         keys.update((p.model, p.version) for p in (*sorted_out.pairs, *state.carried))
         profiles = {key: found for key in keys if (found := self._registry.profile(*key)) is not None}
-        return Prepared(gathered, sorted_out, profiles, watermark)
+        return Prepared(gathered, sorted_out, profiles, watermark, tail)
 
     async def _tidy(self, day: int, partition: int) -> None:
         """Let go of halves written `join_days` before the day of the source that is furthest behind, and of nothing
@@ -170,15 +172,18 @@ class IngestStage:
                     day = min(day, _day(other.watermark))
         await self._store.expire(day - self._settings.join_days)
 
-    def _watermark(self, state: IngestState, events: Sequence[tuple[int, Event]]) -> int:
+    def _watermark(
+        self, state: IngestState, batch: Batch, events: Sequence[tuple[int, Event]]
+    ) -> tuple[int, int]:
         """The running maximum over ranges of the median event time, less the lateness: one bad clock, or a few,
-        cannot move it."""
+        cannot move it. And its tail, the ninth decile: there it goes when the log has ended and stays so, because
+        no later range will take it to the last events."""
         if not events:
-            return state.watermark
-        times = np.fromiter((e.time for _, e in events), np.int64, len(events))
-        middle = (len(events) - 1) // 2
-        median = int(np.partition(times, middle)[middle])
-        return max(state.watermark, median - self._settings.lateness_ms)
+            return (max(state.watermark, state.tail) if batch.idle else state.watermark), state.tail
+        times = np.sort(np.fromiter((e.time for _, e in events), np.int64, len(events)))
+        lateness = self._settings.lateness_ms
+        median, decile = (int(times[(len(times) - 1) * tenths // 10]) - lateness for tenths in (5, 9))
+        return max(state.watermark, median), max(state.tail, decile)
 
     def fold(self, state: IngestState, batch: Batch, prepared: Prepared) -> Folded[IngestState]:
         again = batch.again
@@ -196,7 +201,8 @@ class IngestStage:
         size = sum(len(r.value or b"") for r in outbox)
         if size > self._settings.max_write_bytes and len(batch.records) > 1 and again is None:
             raise Oversize(f"{size} bytes of bundles")
-        after = IngestState(prepared.watermark, max(state.tidied, _day(prepared.watermark)), carried, batch.idle)
+        tidied = max(state.tidied, _day(prepared.watermark))
+        after = IngestState(prepared.watermark, tidied, carried, batch.idle, prepared.tail)
         return Folded(after, batch.next, {STATE: _state_bytes(after)}, outbox, dead_letters=dead_letters)
 
     def _now_and_later(self, pairs: Sequence[Pair], again: Range | None) -> tuple[Sequence[Pair], tuple[Pair, ...]]:

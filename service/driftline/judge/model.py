@@ -24,6 +24,7 @@ STREAMS = (PREDICTIONS, PAIRS)
 VERSION = 1
 REFERENCE_MONITOR = "system:reference"
 _PARTS = ("p:", "d:", "r:")
+MODEL_FIELDS = ("m:", *_PARTS)
 
 
 class _Record(msgspec.Struct):
@@ -277,7 +278,7 @@ def load_models(
         models[state.hash] = state
         open_panes[state.hash] = record.panes
     # Profiles first: detectors are read against theirs.
-    for name in sorted((n for n in fields if n[:2] in _PARTS), key=lambda n: (_PARTS.index(n[:2]), n)):
+    for name in sorted((n for n in fields if n[:2] in _PARTS), key=lambda n: (_PARTS.index(n[:2]), len(n), n)):
         state_of = models.get(name.split(":")[1])
         try:
             if state_of is None:
@@ -297,6 +298,7 @@ def load_models(
                     state.panes[stream][pane] = PaneCounts.from_bytes(section.grid, data)
                 except StateCorrupt:
                     broken.append(f"m:{digest}")
+                    state.touched = True  # the stored record goes; the next fold writes what is left of it
     return {state.key: state for state in models.values()}, sorted(set(broken))
 
 

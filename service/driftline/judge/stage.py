@@ -12,7 +12,7 @@ from driftline.contracts.blocks import PAIRS, PREDICTIONS, Bundle, ModelTally
 from driftline.contracts.cloudevents import decode_signal
 from driftline.errors import LogGap, Poison, StateCorrupt
 from driftline.judge.ledger import Ledger
-from driftline.judge.model import ModelState, load_models
+from driftline.judge.model import MODEL_FIELDS, ModelState, load_models
 from driftline.judge.onboarding import RAW_FACTOR, after, first_events, first_pairs
 from driftline.judge.signals import Speaker
 from driftline.outgoing import dead_letter_record
@@ -49,11 +49,14 @@ class JudgeSettings:
 
 @dataclass
 class JudgeState:
-    """One `blocks` partition: its ledger and its models. Folding consumes it."""
+    """One `blocks` partition: its ledger and its models. Folding consumes it. Where the ledger is
+    `unreadable`, the stored fields of models are `useless`: what they have counted is not known."""
 
     partition: int
     ledger: Ledger
     models: dict[ModelKey, ModelState]
+    unreadable: bool = False
+    useless: Sequence[str] = ()
 
 
 class JudgeStage:
@@ -73,14 +76,15 @@ class JudgeStage:
     # Taking over
 
     def load(self, partition: int, fields: Mapping[str, bytes]) -> tuple[JudgeState, Sequence[str]]:
-        models, broken = load_models(fields, self._settings.detection)
         ledger = Ledger()
         if LEDGER in fields:
             try:
                 _, body = unpack("ledger", LEDGER_VERSION, fields[LEDGER])
                 ledger = msgspec.msgpack.decode(body, type=Ledger)
             except (StateCorrupt, msgspec.DecodeError):
-                broken.append(LEDGER)
+                useless = [name for name in fields if name[:2] in MODEL_FIELDS]
+                return JudgeState(partition, ledger, {}, True, useless), [LEDGER]
+        models, broken = load_models(fields, self._settings.detection)
         return JudgeState(partition, ledger, models), broken
 
     async def recover(
@@ -88,15 +92,16 @@ class JudgeStage:
     ) -> Recovery:
         """The log is the truth: read on from where the store stands, or from its begin. Where that begin is not
         the first bundle ever written, sequence numbers go on from the last that were given out."""
-        start = snapshot.next if snapshot.next is not None else bounds.begin
+        anew = snapshot.next is None or state.unreadable
+        start = bounds.begin if anew or snapshot.next is None else snapshot.next
         fields = {}
-        if snapshot.next is None and bounds.begin > 0:
+        if anew and bounds.begin > 0:
             state.ledger.said = await self._said()
             fields = {LEDGER: _ledger_bytes(state.ledger)}
-        if not lost:
+        if not (lost or state.unreadable):
             return Recovery(start, fields=fields)
         notice = state_lost_signal(self._settings.signals_topic, self.name, partition, start, bounds.end)
-        return Recovery(start, (), [notice], fields)
+        return Recovery(start, (), [notice], fields, state.useless)
 
     async def _said(self) -> dict[str, int]:
         topic = self._settings.signals_topic

@@ -17,6 +17,7 @@ from driftline.errors import (
     LogGap,
     Misconfigured,
     Poison,
+    StateCorrupt,
     StateLost,
     Transient,
 )
@@ -494,6 +495,15 @@ class Loop(Generic[State, Prepared]):
         stage, slot = self._stage, Slot(self._stage.name, partition)
         token = secrets.token_hex(16)
         snapshot = await self._store.acquire(slot, token)
+        stored, forgotten = snapshot.next, list[str]()
+        try:
+            pending = decode_outbox(snapshot.outbox)
+        except StateCorrupt:
+            # What was to be published is not known any more: only the log can tell what was.
+            self._observer.quarantined(stage.name, partition, "outbox")
+            await self._store.quarantine(slot, "outbox", snapshot.outbox)
+            forgotten, pending, lost = list(snapshot.fields), [], True
+            snapshot = Snapshot(None, {}, b"")
         state, broken = stage.load(partition, snapshot.fields)
         for name in broken:
             self._observer.quarantined(stage.name, partition, name)
@@ -504,23 +514,24 @@ class Loop(Generic[State, Prepared]):
             lost = bool(await self._consumer.committed(partition))
         recovery = await stage.recover(partition, state, snapshot, bounds, lost)
         recovery = await self._check_bounds(slot, recovery, bounds)
-        pending = decode_outbox(snapshot.outbox)
-        if pending:
+        # Where the log is ahead of the store, the store's outbox has long been acknowledged.
+        if pending and not recovery.plan:
             await self._writer.publish(pending)
         owned = Owned(
             slot=slot,
             token=token,
             state=state,
             position=recovery.start,
-            stored=snapshot.next,
+            stored=stored,
             plan=deque(recovery.plan),
             limit=self._settings.max_batch,
             limiter=RateLimiter(self._settings.dead_letters_per_s, self._settings.dead_letter_burst),
         )
         fields = {**recovery.fields, **marks}
-        if snapshot.next != recovery.start or recovery.announce or fields or broken:
+        delete = [n for n in (*broken, *recovery.delete, *forgotten) if n not in fields]
+        if stored != recovery.start or recovery.announce or fields or delete:
             here = Batch(partition, recovery.start, recovery.start, (), self._clock.now_ms())
-            await self._write(owned, here, Folded(state, recovery.start, fields, recovery.announce, broken))
+            await self._write(owned, here, Folded(state, recovery.start, fields, recovery.announce, delete))
         self._consumer.seek(partition, recovery.start)
         self._observer.owned(stage.name, partition, recovery.start, len(recovery.plan))
         return owned
@@ -542,20 +553,25 @@ class Loop(Generic[State, Prepared]):
 
     async def _check_bounds(self, slot: Slot, recovery: Recovery, bounds: Bounds) -> Recovery:
         """Refuse to go on over missing records, or go on aloud: never silently."""
-        if bounds.begin <= recovery.start <= bounds.end:
+        until = max([recovery.start, *(r.next for r in recovery.plan)])
+        beyond = until > bounds.end
+        if bounds.begin <= recovery.start and not beyond:
             return recovery
         gap = LogGap(
             f"{self._stage.topic}/{slot.partition}",
-            recovery.start,
-            bounds.begin,
-            "Set runtime.on_log_gap to earliest to go on with what there is.",
+            until if beyond else recovery.start,
+            bounds.end if beyond else bounds.begin,
+            "The log ends before what was read from it: was the topic created anew? Offsets are the ledger's "
+            "identity: go back to the former log, or start with a new redis.prefix and new topics."
+            if beyond
+            else "Set runtime.on_log_gap to earliest and judge.on_gap to continue to go on with what there is.",
         )
         self._observer.gap(self._stage.name, slot.partition, str(gap))
         notice = self._stage.announce_gap(slot.partition, gap)
-        if self._settings.on_log_gap == "stop":
+        if beyond or self._settings.on_log_gap == "stop":
             await self._writer.publish(notice)
             raise gap
-        return Recovery(bounds.begin, (), (*recovery.announce, *notice), recovery.fields)
+        return Recovery(bounds.begin, (), (*recovery.announce, *notice), recovery.fields, recovery.delete)
 
     # Watching
 

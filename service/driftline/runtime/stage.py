@@ -72,12 +72,13 @@ class Folded(Generic[State]):
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """Where to read on, what to fold again first, what has to be said aloud before (as records), and fields
-    that recovery itself found out."""
+    that recovery itself found out, or has no more use for."""
 
     start: int
     plan: Sequence[Range] = ()
     announce: Sequence[Outgoing] = ()
     fields: Mapping[str, bytes] = field(default_factory=dict)
+    delete: Sequence[str] = ()
 
 
 class Stage(Protocol[State, Prepared]):
