@@ -13,6 +13,7 @@ import orjson
 
 T0: Final = 1_700_000_000_000
 MODELS: Final = ("flights", "prices")
+TICK: Final = "tick"
 STEP_MS: Final = 300
 EVENTS: Final = 150
 PAIRS: Final = 125
@@ -116,7 +117,7 @@ def tail(end: int, partitions: int) -> list[Message]:
     """A few events an hour later on every partition, to be sent when the rest is folded: they close its panes."""
     return [
         Message(f"={p}", 0.0, encode({
-            "type": "prediction", "id": f"tick-{p}-{i}", "model": "tick", "version": "1",
+            "type": "prediction", "id": f"tick-{p}-{i}", "model": TICK, "version": "1",
             "time": end + 3_600_000 + i, "features": {}, "prediction": 1,
         }))
         for p in range(partitions)

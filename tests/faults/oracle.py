@@ -20,7 +20,7 @@ from driftline.stats.block import PaneCounts, add_block, fold_rows
 from driftline.stats.codec import unpack
 from driftline.stats.profile import Profile, decode_profile
 from driftline.stats.rows import Rows
-from faults.data import Feed
+from faults.data import TICK, Feed
 from faults.world import World
 
 Key = tuple[str, str]
@@ -51,8 +51,10 @@ def facts(world: World) -> Facts:
     found = Facts()
     latest = _profiles(world, found)
     blocks = _count_bundles(world, found)
+    found.records -= world.tail
     for (model, version, stream), parts in blocks.items():
-        _content(found, (model, version, stream), parts, latest.get((model, version)))
+        if model != TICK:
+            _content(found, (model, version, stream), parts, latest.get((model, version)))
     for record in world.log.records("signals", 0):
         assert record.value is not None
         signal = decode_signal(record.value, record.headers)
@@ -72,6 +74,8 @@ def _judged(world: World, found: Facts) -> None:
         for name, data in fields.items():
             if name.startswith("m:"):
                 record = msgspec.msgpack.decode(unpack("model", 1, data)[1])
+                if record["model"] == TICK:
+                    continue
                 found.backfilled += record["tallies"].get("backfilled", 0)
                 found.judged[record["model"]].update({k: record["tallies"].get(k, 0) for k in COUNTED})
             elif name == "ledger":
@@ -118,6 +122,8 @@ def _count_bundles(world: World, found: Facts) -> dict[tuple[str, str, str], lis
             found.records += bundle["records"]
             found.refused.update(bundle["refused"])
             for model, _, *numbers in bundle["tallies"]:
+                if model == TICK:
+                    continue
                 tally = dict(zip(_TALLY, numbers, strict=False))
                 found.counts[model].update({name: tally.get(name, 0) for name in COUNTED})
             for block in bundle["blocks"]:

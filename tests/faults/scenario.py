@@ -9,7 +9,7 @@ from typing import Protocol
 from faults.traps import kill, time_out
 from faults.world import StageName, Worker, World
 
-STEPS_TO_A_TRAP = 12
+STEPS_TO_A_TRAP = 40
 
 
 class Op(Protocol):

@@ -101,6 +101,7 @@ class Shape:
     partitions: int = 2
     blocks: int = 2
     max_batch: int = 500
+    judge_batch: int = 8
     loop: LoopSettings = field(default_factory=lambda: LoopSettings(revoke_deadline_s=0.02, commit_every_s=0.0))
     ingest: IngestSettings = field(default_factory=lambda: IngestSettings(sources=2, blocks_partitions=2))
     judge: JudgeSettings = field(
@@ -119,6 +120,7 @@ class World:
     def __init__(self, shape: Shape | None = None) -> None:
         self.shape = shape = shape or Shape()
         self.clock = ManualClock(NOW)
+        self.clock.advance(1)
         self.log = MemoryLog(
             self.clock,
             {"events": shape.partitions, "blocks": shape.blocks, "profiles": 1, "signals": 1, "deadletter": 1},
@@ -129,6 +131,7 @@ class World:
         self.snapshots: list[object] = []
         self.waking: list[tuple[int, Action]] = []
         self.slept = 0
+        self.tail = 0
 
     # Input
 
@@ -153,7 +156,8 @@ class World:
         else:
             made = JudgeStage(shape.judge, reader, registry)
         consumer = TrappedConsumer(MemoryConsumer(self.groups[stage]), traps)
-        looped = replace(loop or shape.loop, max_batch=shape.max_batch)
+        batch = shape.max_batch if stage == "ingest" else shape.judge_batch
+        looped = replace(loop or shape.loop, max_batch=batch)
         running = Loop(made, consumer, writer, held, self.clock, looped, notes, sleep=self.sleep)
         worker = Worker(stage, running, consumer, traps, notes)
         self.workers.append(worker)
@@ -267,7 +271,9 @@ class World:
         partition fall idle."""
         await self.quiet()
         if end is not None:
-            self.publish(tail(end, self.shape.partitions))
+            closing = tail(end, self.shape.partitions)
+            self.publish(closing)
+            self.tail += len(closing)
             await self.quiet()
         self.clock.advance(self.shape.loop.idle_after_s + 1)
         await self.quiet()

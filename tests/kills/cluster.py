@@ -104,10 +104,10 @@ class Worker:
 
     def held(self) -> set[str]:
         """The slots it owns, by its own log."""
-        slots: set[str] = set()
+        held: set[str] = set()
         for event, stage, partition in _OWNERSHIP.findall(self.log.read_text(errors="replace")):
-            (slots.add if event == "owned" else slots.discard)(f"{stage}/{partition}")
-        return slots
+            (held.add if event == "owned" else held.discard)(f"{stage}/{partition}")
+        return held
 
     def holds(self, slots: Set[str]) -> bool:
         return self.held() == slots
@@ -116,13 +116,11 @@ class Worker:
 class Cluster:
     """For `async with`: topics and keys of its own on servers that run. Whatever it started is dead afterwards."""
 
-    def __init__(
-        self, bootstrap: str, store: EmbeddedServer, directory: Path, settings: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, bootstrap: str, store: EmbeddedServer, directory: Path) -> None:
         self.name = unique("kills")
         self._store_port = store.port
         self._file = directory / "driftline.yaml"
-        self._file.write_bytes(orjson.dumps(_settings(self.name, bootstrap, store, settings or {})))
+        self._file.write_bytes(orjson.dumps(_settings(self.name, bootstrap, store)))
         self.config = load(self._file, environ={}).config
         kafka = kafka_settings(self.config)
         self._reader, self._writer, self._kafka = KafkaReader(kafka), KafkaWriter(kafka), kafka
@@ -275,8 +273,8 @@ class Cluster:
         return Counter(reasons.values())
 
 
-def _settings(name: str, bootstrap: str, store: EmbeddedServer, more: Mapping[str, Any]) -> dict[str, Any]:
-    settings: dict[str, Any] = {
+def _settings(name: str, bootstrap: str, store: EmbeddedServer) -> dict[str, Any]:
+    return {
         "kafka": {
             "bootstrap": bootstrap,
             "group": name,
@@ -293,4 +291,3 @@ def _settings(name: str, bootstrap: str, store: EmbeddedServer, more: Mapping[st
         "runtime": {"revoke_deadline_s": 0.8, "http": {"enabled": False}},
         "logging": {"format": "text"},
     }
-    return {key: {**settings.get(key, {}), **more.get(key, {})} for key in settings | dict(more)}

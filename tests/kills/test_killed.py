@@ -21,31 +21,34 @@ _KILLS: Final = 3
 _SEED: Final = 7
 
 
+@pytest.mark.timeout(60)
 async def test_killed_at_random_moments(cluster: Cluster, work: Workload, clean: Said) -> None:
     """A1, A2: ingest and judge are killed three times each, at random points of a growing backlog, and started
     again at once.
 
     Mutation: `Loop._acquire` begins where the group has committed, not where the store stands.
     """
-    rng = np.random.default_rng(_SEED)
 
-    async def torment(stage: StageName, further: int) -> None:
+    async def torment(stage: StageName, records: int) -> None:
+        rng = np.random.default_rng((_SEED, records))
         for _ in range(_KILLS):
-            wanted = await cluster.progress(stage) + int(rng.integers(1, further))
+            further = await cluster.progress(stage) + int(rng.integers(1, records // _KILLS))
+            wanted = min(further, records - 1)
             worker = cluster.start(stage)
-            await cluster.until(f"{stage} comes as far as {wanted}", partial(cluster.beyond, stage, wanted))
+            await cluster.until(f"{stage} comes beyond {wanted}", partial(cluster.beyond, stage, wanted))
             worker.kill()
         cluster.start(stage)
 
     bundles = BLOCKS * len(work.records) // cluster.config.ingest.max_batch  # at least
     await asyncio.gather(
         cluster.publish_slowly(work.records, 6.0),
-        torment("ingest", len(work.records) // _KILLS),
-        torment("judge", bundles // _KILLS),
+        torment("ingest", len(work.records)),
+        torment("judge", bundles),
     )
     await finish(cluster, work, clean)
 
 
+@pytest.mark.timeout(60)
 async def test_killed_at_the_write(cluster: Cluster, work: Workload, clean: Said) -> None:
     """A1, A2: ingest and judge are killed once with their compare-and-set on its way to the store (what was
     folded is lost), and once with its answer on the way back (it was applied; nothing of the range is published).

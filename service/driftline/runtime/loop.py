@@ -327,8 +327,8 @@ class Loop(Generic[State, Prepared]):
     async def _process(self, owned: Owned[State], batch: Batch) -> int:
         started = self._clock.monotonic()
         claim = await self._claim(owned) if self._stage.writes_in_prepare and batch.records else ""
-        prepared = await self._retry(owned, "prepare", lambda: self._stage.prepare(owned.state, batch))
         try:
+            prepared = await self._retry(owned, "prepare", lambda: self._stage.prepare(owned.state, batch))
             folded = self._stage.fold(owned.state, batch, prepared)
         except Oversize as error:
             return await self._fold_failed(owned, batch, Poison("too_large", str(error)), pausable=False)
