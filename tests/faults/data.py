@@ -15,6 +15,7 @@ T0: Final = 1_700_000_000_000
 MODELS: Final = ("flights", "prices")
 TICK: Final = "tick"
 STEP_MS: Final = 300
+JITTER_MS: Final = 2_000
 EVENTS: Final = 150
 PAIRS: Final = 125
 """References. Onboarding takes up to 8 times as many, and holds up to 16 times `EVENTS` rows back."""
@@ -53,16 +54,23 @@ def encode(event: dict[str, Any]) -> bytes:
 
 @lru_cache(maxsize=8)
 def feed(
-    seed: int = 0, n: int = 2_400, models: tuple[str, ...] = MODELS, poison: bool = True, strays: bool = True
+    seed: int = 0,
+    n: int = 2_400,
+    models: tuple[str, ...] = MODELS,
+    *,
+    poison: bool = True,
+    strays: bool = True,
+    seconds: bool = True,
 ) -> Feed:
     """`n` predictions a model, 0.3 s apart, 3 in 4 with an outcome 2 to 60 s later; drift begins at three quarters.
 
-    Half of the duplicate predictions are `strays`, sent to another partition than the first copy."""
+    Messages come within `JITTER_MS` of each other's order in time. Half of the duplicate predictions are `strays`,
+    sent to another partition than the first copy; `seconds` are second outcomes that contradict the first."""
     rng = np.random.default_rng(seed)
     truth, messages = Truth(), []
 
-    def send(route: str, time: float, event: dict[str, Any], jitter: float = 2_000) -> None:
-        messages.append(Message(route, time + rng.uniform(-jitter / 2, jitter / 2), encode(event)))
+    def send(route: str, time: float, event: dict[str, Any]) -> None:
+        messages.append(Message(route, time + rng.uniform(-JITTER_MS / 2, JITTER_MS / 2), encode(event)))
 
     for model in models:
         for i in range(n):
@@ -95,7 +103,7 @@ def feed(
                 route = name if rng.random() < 0.6 else f"{name}/truth"
                 send(route, known, outcome)
                 truth.pairs[model] += 1
-                if rng.random() < 0.03:
+                if rng.random() < 0.03 and seconds:
                     send(route, known + 6_000, {**outcome, "time": known + 6_000, "outcome": label == wrong})
                     truth.duplicate_outcomes[model] += 1
     end = T0 + n * STEP_MS + 70_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from faults.data import feed
@@ -51,7 +51,14 @@ STORE: list[st.SearchStrategy[Op]] = [
     st.builds(WIPE),
 ]
 BATCHES = st.sampled_from([60, 150, 400])
-QUICK = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+QUICK = settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+"""More of them: change `max_examples` here; shrinking takes minutes, and the lists are short enough to read."""
 
 
 @QUICK

@@ -70,7 +70,7 @@ def embedded_overrides(servers: EmbeddedServers) -> dict[str, object]:
         "kafka.idempotent": False,
         "kafka.end_lags": True,
         # This broker makes every join wait for half of it.
-        "kafka.session_timeout_ms": 4_000,
+        "kafka.session_timeout_ms": 2_500,
         "kafka.rebalance_timeout_ms": 4_000,
         "runtime.revoke_deadline_s": 2.0,
         "redis.url": servers.redis_url,

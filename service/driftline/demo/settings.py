@@ -22,7 +22,7 @@ def write_settings(file: Path, servers: EmbeddedServers) -> Config:
             "bootstrap": servers.kafka_bootstrap,
             "idempotent": False,
             "end_lags": True,
-            "session_timeout_ms": 6_000,
+            "session_timeout_ms": 3_000,
             "rebalance_timeout_ms": 3_000,
         },
         "redis": {"url": servers.redis_url},

@@ -62,6 +62,8 @@ class ModelState:
     dirty: dict[str, bytes | None] = field(default_factory=dict)
     touched: bool = False
     judged: bool = False
+    closings: int = 0
+    """Panes judged since the last flush."""
     detector_bytes: int = 4_096
 
     @property
@@ -171,6 +173,7 @@ class ModelState:
             stream = STREAMS[stream_index]
             counts = self.panes[stream].pop(pane)
             self.touched = self.judged = True
+            self.closings += 1
             yield from self.monitors.update(stream, pane, counts)
         for stream in STREAMS:
             if self.section(stream) is not None:
@@ -254,6 +257,7 @@ class ModelState:
             out[f"d:{self.hash}"] = detectors = self.monitors.to_bytes()
             self.detector_bytes = len(detectors)
         self.touched = self.judged = False
+        self.closings = 0
         return out
 
 

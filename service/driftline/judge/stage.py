@@ -22,6 +22,7 @@ from driftline.runtime.stage import Batch, Folded, Recovery
 from driftline.runtime.store import Snapshot
 from driftline.stats.codec import pack, unpack
 from driftline.stats.grid import choose_pane_ms
+from driftline.stats.opinions import river_drift
 from driftline.stats.profile import Profile, make_profile, with_pairs
 from driftline.stats.reference import learn_section
 from driftline.stats.settings import DetectionSettings
@@ -29,6 +30,8 @@ from driftline.system_signals import gap_signal, state_lost_signal
 
 LEDGER = "ledger"
 LEDGER_VERSION = 1
+MAX_CLOSINGS = 500
+"""Panes judged in one fold, about: some tenths of a second, in which the process cannot answer its broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class JudgeStage:
         self._settings = settings
         self._reader = reader
         self._registry = registry
+        river_drift()  # now, not in the middle of a first fold
 
     # Taking over
 
@@ -130,9 +134,9 @@ class JudgeStage:
         dirty: dict[str, bytes | None] = {}
         for model in state.models.values():
             self._follow(model, standings)
-        reached, size = batch.next, 0
+        reached, size, closings = batch.next, 0, 0
         for record in batch.records:
-            if size > self._settings.max_write_bytes:
+            if size > self._settings.max_write_bytes or closings > MAX_CLOSINGS:
                 reached = record.offset
                 break
             if record.offset in batch.refuse:
@@ -150,6 +154,7 @@ class JudgeStage:
                     for change in model.close(watermark):
                         speaker.say(model, change)
             size = speaker.size + sum(model.cost for model in state.models.values())
+            closings = sum(model.closings for model in state.models.values())
         for model in state.models.values():
             dirty |= model.flush()
         # Signals before profiles: a profile that is out is adopted, and would not be spoken of again.
