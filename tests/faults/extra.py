@@ -1,4 +1,4 @@
-"""What tests of bad input and of failing logs need beside the world: small feeds, and ways to read what was said."""
+"""What tests of bad input and of outputs need beside the world: small feeds, and readers of what was said."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import numpy as np
 
 from driftline.contracts.cloudevents import decode_dead_letter, decode_signal
 from driftline.contracts.records import DeadLetter, Signal
-from driftline.runtime.store import Half, Meeting
-from driftline.runtime.memory_store import MemoryServer, MemoryStore
 from driftline.stats.codec import unpack
 from faults.data import STEP_MS, T0, Message, encode
 from faults.world import World
@@ -22,7 +20,11 @@ Features = Callable[[int, np.random.Generator], dict[str, Any]]
 
 def plain(i: int, rng: np.random.Generator) -> dict[str, Any]:
     """Features in which nothing happens."""
-    return {"amount": float(rng.normal()), "age": float(rng.integers(18, 90)), "place": str(rng.choice(["home", "away"]))}
+    return {
+        "amount": float(rng.normal()),
+        "age": float(rng.integers(18, 90)),
+        "place": str(rng.choice(["home", "away"])),
+    }
 
 
 def prediction(model: str, i: int, features: dict[str, Any], **other: Any) -> dict[str, Any]:
@@ -38,7 +40,9 @@ def outcome(model: str, i: int, truth: object, delay_ms: int = 2_000) -> dict[st
 
 def sent(event: dict[str, Any], due: float | None = None, route: str | None = None) -> Message:
     """An event as a message, due at its own time."""
-    return Message(str(event["id"]) if route is None else route, event["time"] if due is None else due, encode(event))
+    return Message(
+        str(event["id"]) if route is None else route, event["time"] if due is None else due, encode(event)
+    )
 
 
 def stream(n: int, features: Features = plain, model: str = "m", seed: int = 0) -> list[Message]:
@@ -101,16 +105,3 @@ def complaints(world: World) -> list[tuple[Any, ...]]:
     """What workers were told that must not happen on bad input."""
     wrong = ("fold_failed", "quarantined", "released", "stalled")
     return [note for worker in world.workers for note in worker.notes.told if note[0] in wrong]
-
-
-class ChokingStore(MemoryStore):
-    """A defect of ours for one record: whoever asks for the halves of the key `victim` gets no DriftlineError."""
-
-    def __init__(self, server: MemoryServer, victim: bytes) -> None:
-        super().__init__(server)
-        self.victim: bytes | None = victim
-
-    async def join(self, day: int, halves: Sequence[Half]) -> list[Meeting]:
-        if any(half.key == self.victim for half in halves):
-            raise ZeroDivisionError("in the middle of a batch")
-        return await super().join(day, halves)

@@ -52,7 +52,7 @@ STORE: list[st.SearchStrategy[Op]] = [
 ]
 BATCHES = st.sampled_from([60, 150, 400])
 QUICK = settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],

@@ -8,9 +8,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from driftline.contracts.blocks import Bundle, RawBlock
 from driftline.contracts.limits import MAX_TIME
 from driftline.judge.stage import JudgeSettings
 from driftline.runtime.memory_store import MemoryStore
@@ -88,7 +90,10 @@ async def test_features_that_change_type_disappear_and_appear() -> None:
     assert not letters(world)
 
 
-@pytest.mark.parametrize("value", [True, None, "1.5", [1, 2], {"a": {"b": 1}}, "NaN", "RAW1e400RAW", "RAW18446744073709551616RAW", "RAW-0.0RAW"])
+@pytest.mark.parametrize(
+    "value",
+    [True, None, "1.5", [1, 2], {"a": {"b": 1}}, "NaN", "RAW1e400RAW", "RAW18446744073709551616RAW", "RAW-0.0RAW"],
+)
 async def test_any_value_may_stand_where_a_number_stood(value: object) -> None:
     """D35. Mutation: in `cells._one_cell`, give nested values back as they are: a column of lists is an error."""
 
@@ -96,7 +101,9 @@ async def test_any_value_may_stand_where_a_number_stood(value: object) -> None:
         return {**plain(i, rng), **({"amount": value} if i >= BROKEN_FROM else {})}
 
     messages = stream(N, features)
-    messages = [replace(m, value=m.value.replace(b'"amount":"RAW', b'"amount":').replace(b'RAW"', b"")) for m in messages]
+    messages = [
+        replace(m, value=m.value.replace(b'"amount":"RAW', b'"amount":').replace(b'RAW"', b"")) for m in messages
+    ]
     world = await run(messages)
     assert tallies(world, "m")["predictions"] == N
     assert any(monitor.startswith("features.amount:") for monitor, _ in alarms(world))
@@ -156,7 +163,17 @@ async def test_texts_of_a_megabyte() -> None:
 
 # D37
 
-HOSTILE = ["{0}", "{driftline:judge:0}:meta", "*", "m:*", "<!channel>", "../../etc/passwd", "a\u202eb", "'; --", "🦜" * 64]
+HOSTILE = [
+    "{0}",
+    "{driftline:judge:0}:meta",
+    "*",
+    "m:*",
+    "<!channel>",
+    "../../etc/passwd",
+    "a\u202eb",
+    "'; --",
+    "🦜" * 64,
+]
 REFUSED = {"a\nb": "characters", "a\x00b": "characters", "\x1f": "characters", "": "length", "n" * 65_536: "length"}
 
 
@@ -177,7 +194,10 @@ async def test_thousands_of_models_are_counted_and_not_watched() -> None:
     on; state is bounded. Mutation: leave the comparison with the budget out of `JudgeStage._admit`, or do not
     keep in `Speaker.not_admitted` that it was said."""
     budget, invented = 8, 3_000
-    flood = [sent(prediction(f"invented {i}", BROKEN_FROM, {"a": 1.0}), T0 + (BROKEN_FROM + i / 5) * STEP_MS) for i in range(invented)]
+    flood = [
+        sent(prediction(f"invented {i}", BROKEN_FROM, {"a": 1.0}), T0 + (BROKEN_FROM + i / 5) * STEP_MS)
+        for i in range(invented)
+    ]
     world = await run(in_order([*stream(N, _new_place), *flood]), _few(budget))
     alone = await run(stream(N, _new_place), _few(budget))
     assert _verdicts(world, "m") == _verdicts(alone, "m")
@@ -389,12 +409,36 @@ async def test_outcomes_early_never_twice_for_nobody_and_elsewhere() -> None:
     assert set(errors) == {0.0}, "the second outcome, which was another, counted"
 
 
+async def test_an_outcome_that_repeats_its_prediction_counts_once() -> None:
+    """D41. Mutation: in `sort_out`, ask no answer of the join for whole events: their copies are pairs again."""
+    whole = [sent(outcome("m", i, i % 2 == 0) | {"version": "1", "prediction": True}) for i in range(60)]
+    again = [replace(m, due=m.due + 9_000) for m in whole[:25]]
+    world = await run(in_order([*whole, *again]), n=60)
+    counted = tallies(world, "m")
+    assert counted["outcomes_joined"] == 60
+    assert counted["duplicate_outcomes"] == 25
+    assert sorted(_errors(world)) == [0.0] * 30 + [1.0] * 30
+
+
+async def test_what_waits_too_long_expires_and_is_counted() -> None:
+    """D41. Mutation: in `IngestStage.prepare`, never tidy."""
+    day = 86_400_000
+    world = World(replace(SMALL, partitions=1, ingest=replace(SMALL.ingest, join_days=3)))
+    world.publish(stream(50))
+    await world.quiet()
+    for days in range(1, 6):
+        world.publish([sent({**prediction("m", 1_000 * days, {}), "time": T0 + days * day})])
+        await world.quiet()
+    world.publish([sent(outcome("m", 3, True, 5 * day))])
+    await world.drain()
+    totals = await MemoryStore(world.server).join_totals()
+    assert (totals.expired_predictions, totals.pending_outcomes, totals.joined) == (51, 1, 0), (
+        "those of the first two days"
+    )
+
+
 def _errors(world: World) -> list[float]:
     """The column `error` of all pairs that were published (none has a reference here)."""
-    from driftline.contracts.blocks import Bundle, RawBlock
-
-    import msgspec
-
     found: list[float] = []
     for partition in range(world.shape.blocks):
         for record in world.log.records("blocks", partition):

@@ -117,6 +117,8 @@ class Loop(Generic[State, Prepared]):
         self._abandoned: set[int] = set()
         self._stopping = False
         self._stall_restarts = 0
+        self._handing_over = False
+        self._waiting_for_others: set[int] = set()
 
     @property
     def owned(self) -> frozenset[int]:
@@ -145,6 +147,7 @@ class Loop(Generic[State, Prepared]):
         deadline = Deadline(self._clock, self._settings.revoke_deadline_s)
         for partition in partitions:
             self._wanted.pop(partition, None)
+        self._handing_over = True  # the step in hand ends behind its range, not behind all that is buffered
         try:
             await asyncio.wait_for(self._busy.acquire(), timeout=deadline.left())
         except TimeoutError:
@@ -152,6 +155,8 @@ class Loop(Generic[State, Prepared]):
             for partition in partitions:
                 self._release(partition, "abandoned")
             return
+        finally:
+            self._handing_over = False
         try:
             await self._courtesy_commit([self._owned[p] for p in partitions if p in self._owned], deadline)
             for partition in partitions:
@@ -160,6 +165,7 @@ class Loop(Generic[State, Prepared]):
             self._busy.release()
 
     def _release(self, partition: int, reason: str) -> None:
+        self._waiting_for_others.discard(partition)
         if self._owned.pop(partition, None) is not None:
             self._observer.released(self._stage.name, partition, reason)
 
@@ -206,8 +212,8 @@ class Loop(Generic[State, Prepared]):
             for partition, records in polled.items():
                 if partition in self._owned:
                     self._take_in(self._owned[partition], records)
-            for partition, owned in list(self._owned.items()):
-                if self._owned.get(partition) is owned:
+            for owned in self._in_turn():
+                if self._owned.get(owned.slot.partition) is owned:
                     folded += await self._guarded(owned)
         if folded:
             self._stall_restarts = 0
@@ -215,6 +221,19 @@ class Loop(Generic[State, Prepared]):
             await self._watch()
         self._observer.beat()
         return folded
+
+    def _in_turn(self) -> list[Owned[State]]:
+        """Whose turn it is: while published ranges are still to be folded again, only theirs. A fresh range of
+        another partition would meet a memory that is not whole yet. The others are not fetched meanwhile."""
+        held = list(self._owned.values())
+        rebuilding = [owned for owned in held if owned.plan]
+        waiting = {o.slot.partition for o in held if rebuilding and not o.plan}
+        if waiting != self._waiting_for_others:
+            self._consumer.pause(waiting)
+            ready = self._waiting_for_others - waiting
+            self._consumer.resume([p for p in ready if p in self._owned and self._owned[p].paused_until is None])
+            self._waiting_for_others = waiting
+        return rebuilding or held
 
     @staticmethod
     def _take_in(owned: Owned[Any], records: Sequence[Record]) -> None:
@@ -234,7 +253,10 @@ class Loop(Generic[State, Prepared]):
                     await self._fenced(owned)
                 case StateLost():
                     self._observer.state_lost(self._stage.name, partition, str(error))
-                    self._drop(owned, "state_lost", lost=True)
+                    # What happened to one slot happened to the server: whoever went on meanwhile would meet halves
+                    # of pairs that are still to be rebuilt.
+                    for other in list(self._owned.values()):
+                        self._drop(other, "state_lost", lost=True)
                 case Transient():
                     self._drop(owned, "abandoned")
                 case _:
@@ -270,7 +292,7 @@ class Loop(Generic[State, Prepared]):
             self._consumer.resume([owned.slot.partition])
             self._observer.resumed(self._stage.name, owned.slot.partition)
         folded = 0
-        while owned.paused_until is None:
+        while owned.paused_until is None and not (self._handing_over or self._stopping):
             batch = await self._next_batch(owned)
             if batch is None:
                 break
