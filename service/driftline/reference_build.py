@@ -111,7 +111,7 @@ def build_profile(
     if not len(times):
         raise Misconfigured("the file holds no rows")
     ids = [str(value) for value in table.get(columns.id, range(len(times)))]
-    rows = Rows(times, hash_ids(ids), _prediction_columns(table, columns), None).sorted()
+    rows = Rows(times, hash_ids(ids), _prediction_columns(table, columns)).sorted()
     pane = pane_ms or choose_pane_ms(rows.times)
     pairs = _pairs(table, columns, times, ids, model, version)
     return make_profile(

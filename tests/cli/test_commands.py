@@ -26,7 +26,20 @@ def invoke(*arguments: str, **environ: str) -> Result:
     return CliRunner(env={"DRIFTLINE_CONFIG": None, **environ}).invoke(app, list(arguments))
 
 
-COMMANDS = ["publish", "tail", "retrain", "topics create", "config check", "deadletter list", "deadletter replay"]
+COMMANDS = [
+    "run",
+    "demo",
+    "publish",
+    "tail",
+    "retrain",
+    "status",
+    "topics create",
+    "reference build",
+    "model reset",
+    "config check",
+    "deadletter list",
+    "deadletter replay",
+]
 
 
 def test_the_version() -> None:

@@ -241,7 +241,7 @@ def test_d34_newer_minor_versions_are_taken(version: object) -> None:
     assert event.id == "p-1"
 
 
-@pytest.mark.parametrize("version", ["2", 2, 2.0, "2.1", "10", 0, "0.9", "", "v1", True, [1], {"major": 1}, 1e300])
+@pytest.mark.parametrize("version", ["2", 2, 2.0, "2.1", "10", 0, "0.9", "", "v1", True, [1], {"major": 1}, 1e46])
 def test_d34_other_majors_are_poison(version: object) -> None:
     """faults.md D34: newer major: dead letter, also where the new major has changed the fields.
 

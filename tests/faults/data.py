@@ -13,9 +13,12 @@ import orjson
 
 T0: Final = 1_700_000_000_000
 MODELS: Final = ("flights", "prices")
+TICK: Final = "tick"
 STEP_MS: Final = 300
-REFERENCE: Final = 125
-"""Onboarding takes up to 8 times as many: 1,000 events, 33 units of 30."""
+JITTER_MS: Final = 2_000
+EVENTS: Final = 150
+PAIRS: Final = 125
+"""References. Onboarding takes up to 8 times as many, and holds up to 16 times `EVENTS` rows back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +53,28 @@ def encode(event: dict[str, Any]) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def feed(seed: int = 0, n: int = 1_700, models: tuple[str, ...] = MODELS, poison: bool = True) -> Feed:
-    """`n` predictions a model, 0.3 s apart, 3 in 4 with an outcome 2 to 60 s later; drift begins at two thirds."""
+def feed(
+    seed: int = 0,
+    n: int = 2_400,
+    models: tuple[str, ...] = MODELS,
+    *,
+    poison: bool = True,
+    strays: bool = True,
+    seconds: bool = True,
+) -> Feed:
+    """`n` predictions a model, 0.3 s apart, 3 in 4 with an outcome 2 to 60 s later; drift begins at three quarters.
+
+    Messages come within `JITTER_MS` of each other's order in time. Half of the duplicate predictions are `strays`,
+    sent to another partition than the first copy; `seconds` are second outcomes that contradict the first."""
     rng = np.random.default_rng(seed)
     truth, messages = Truth(), []
 
-    def send(route: str, time: float, event: dict[str, Any], jitter: float = 2_000) -> None:
-        messages.append(Message(route, time + rng.uniform(-jitter / 2, jitter / 2), encode(event)))
+    def send(route: str, time: float, event: dict[str, Any]) -> None:
+        messages.append(Message(route, time + rng.uniform(-JITTER_MS / 2, JITTER_MS / 2), encode(event)))
 
     for model in models:
         for i in range(n):
-            time, drifted = T0 + i * STEP_MS + int(rng.integers(0, STEP_MS)), i > 2 * n // 3
+            time, drifted = T0 + i * STEP_MS + int(rng.integers(0, STEP_MS)), i > 3 * n // 4
             label = bool(rng.random() < 0.5)
             name = f"{model}-{i}"
             event = {
@@ -80,7 +94,7 @@ def feed(seed: int = 0, n: int = 1_700, models: tuple[str, ...] = MODELS, poison
             send(name, time, event)
             truth.predictions[model] += 1
             if rng.random() < 0.02:
-                send(name if rng.random() < 0.5 else f"{name}'", time + 3_000, event)
+                send(f"{name}'" if rng.random() < 0.5 and strays else name, time + 3_000, event)
                 truth.duplicate_predictions[model] += 1
             if rng.random() < 0.75:
                 known = time + int(rng.uniform(2_000, 60_000))
@@ -89,7 +103,7 @@ def feed(seed: int = 0, n: int = 1_700, models: tuple[str, ...] = MODELS, poison
                 route = name if rng.random() < 0.6 else f"{name}/truth"
                 send(route, known, outcome)
                 truth.pairs[model] += 1
-                if rng.random() < 0.03:
+                if rng.random() < 0.03 and seconds:
                     send(route, known + 6_000, {**outcome, "time": known + 6_000, "outcome": label == wrong})
                     truth.duplicate_outcomes[model] += 1
     end = T0 + n * STEP_MS + 70_000
@@ -111,7 +125,7 @@ def tail(end: int, partitions: int) -> list[Message]:
     """A few events an hour later on every partition, to be sent when the rest is folded: they close its panes."""
     return [
         Message(f"={p}", 0.0, encode({
-            "type": "prediction", "id": f"tick-{p}-{i}", "model": "tick", "version": "1",
+            "type": "prediction", "id": f"tick-{p}-{i}", "model": TICK, "version": "1",
             "time": end + 3_600_000 + i, "features": {}, "prediction": 1,
         }))
         for p in range(partitions)

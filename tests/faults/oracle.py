@@ -17,9 +17,10 @@ import numpy as np
 from driftline.contracts.blocks import BinnedBlock, RawBlock
 from driftline.contracts.cloudevents import decode_signal
 from driftline.stats.block import PaneCounts, add_block, fold_rows
+from driftline.stats.codec import unpack
 from driftline.stats.profile import Profile, decode_profile
 from driftline.stats.rows import Rows
-from faults.data import Feed
+from faults.data import TICK, Feed
 from faults.world import World
 
 Key = tuple[str, str]
@@ -41,14 +42,19 @@ class Facts:
     profiles: dict[bytes, set[str]] = field(default_factory=lambda: defaultdict(set))
     detectors: dict[str, bytes] = field(default_factory=dict)
     joined: int = 0
+    backfilled: int = 0
+    judged: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """What the judges hold of the same counts; the refused under the empty name."""
 
 
 def facts(world: World) -> Facts:
     found = Facts()
     latest = _profiles(world, found)
     blocks = _count_bundles(world, found)
+    found.records -= world.tail
     for (model, version, stream), parts in blocks.items():
-        _content(found, (model, version, stream), parts, latest.get((model, version)))
+        if model != TICK:
+            _content(found, (model, version, stream), parts, latest.get((model, version)))
     for record in world.log.records("signals", 0):
         assert record.value is not None
         signal = decode_signal(record.value, record.headers)
@@ -57,9 +63,26 @@ def facts(world: World) -> Facts:
             assert found.signals.setdefault(signal.id, body) == body, f"two signals with one id: {signal.monitor}"
     for fields in world.fields("judge").values():
         found.detectors |= {name: data for name, data in fields.items() if name[:2] in ("d:", "p:")}
+    _judged(world, found)
     entries = [e for day in world.server.contents.days.values() for e in day.values()]
     found.joined = sum(e.joined for e in entries)
     return found
+
+
+def _judged(world: World, found: Facts) -> None:
+    for fields in world.fields("judge").values():
+        for name, data in fields.items():
+            if name.startswith("m:"):
+                record = msgspec.msgpack.decode(unpack("model", 1, data)[1])
+                if record["model"] == TICK:
+                    continue
+                found.backfilled += record["tallies"].get("backfilled", 0)
+                found.judged[record["model"]].update({k: record["tallies"].get(k, 0) for k in COUNTED})
+            elif name == "ledger":
+                ledger = msgspec.msgpack.decode(unpack("ledger", 1, data)[1], strict=False)
+                found.judged[""].update(ledger["refused"])
+                for model in ("duplicate_outcomes",):
+                    found.judged[""][model] += ledger["unversioned"].get(model, 0)
 
 
 def service_signals(world: World) -> Counter[str]:
@@ -99,6 +122,8 @@ def _count_bundles(world: World, found: Facts) -> dict[tuple[str, str, str], lis
             found.records += bundle["records"]
             found.refused.update(bundle["refused"])
             for model, _, *numbers in bundle["tallies"]:
+                if model == TICK:
+                    continue
                 tally = dict(zip(_TALLY, numbers, strict=False))
                 found.counts[model].update({name: tally.get(name, 0) for name in COUNTED})
             for block in bundle["blocks"]:
@@ -114,7 +139,7 @@ def _content(
     stream = key[2]
     section = profile.section(stream) if profile is not None else None
     since = profile.since(stream) if profile is not None and section is not None else 1 << 62
-    rows = [Rows.from_raw_block(msgspec.convert(b, RawBlock), 0) for _, b in parts if b[0] == "raw"]
+    rows = [Rows.from_raw_block(msgspec.convert(b, RawBlock)) for _, b in parts if b[0] == "raw"]
     early = [(int(t), int(i)) for r in rows for t, i in zip(r.times, r.ids, strict=True) if t < since]
     found.first_rows[key] = sorted(early)
     if section is None:
@@ -143,13 +168,23 @@ def assert_true(found: Facts, feed: Feed) -> None:
         }
         assert dict(found.counts[model]) == expected, model
     assert found.refused == truth.refused
+    late = truth.duplicate_outcomes.total()
+    assert found.judged[""] == truth.refused + Counter({"duplicate_outcomes": late})
+    for model in truth.predictions:
+        assert {**found.judged[model], "duplicate_outcomes": 0} == {**found.counts[model], "duplicate_outcomes": 0}
 
 
 def assert_same(found: Facts, clean: Facts) -> None:
-    """Everything that is counted, said and remembered is a clean run's."""
+    """Everything that is counted, said and remembered is a clean run's.
+
+    A pair whose halves met in a forgotten memory is published with the next range after its rebuilding; where its
+    pane is closed by then it is counted as backfilled, in another pane. Then counts are equal, verdicts need not."""
     assert found.counts == clean.counts
     assert found.refused == clean.refused
     assert found.records == clean.records
+    assert found.joined == clean.joined
+    if found.backfilled:
+        return
     assert found.first_rows == clean.first_rows
     assert found.content.keys() == clean.content.keys()
     for key, panes in clean.content.items():
@@ -158,7 +193,6 @@ def assert_same(found: Facts, clean: Facts) -> None:
     assert found.signals.keys() == clean.signals.keys(), _names(found, clean)
     assert found.signals == clean.signals
     assert found.detectors == clean.detectors
-    assert found.joined == clean.joined
 
 
 def _names(found: Facts, clean: Facts) -> str:

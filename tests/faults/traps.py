@@ -147,21 +147,28 @@ class TrappedConsumer:
         self.inner = consumer
         self._traps = traps
         self.deaf: set[int] = set()
+        self._paused: set[int] = set()
 
     async def start(self, listener: RebalanceListener) -> None:
         await self.inner.start(listener)
 
     async def poll(self, max_records: int, timeout_s: float) -> Mapping[int, Sequence[Record]]:
-        polled = await self.inner.poll(max_records, timeout_s)
-        return {p: records for p, records in polled.items() if p not in self.deaf}
+        fetching = self.deaf - self._paused
+        self.inner.pause(fetching)
+        try:
+            return await self.inner.poll(max_records, timeout_s)
+        finally:
+            self.inner.resume(fetching)
 
     def seek(self, partition: int, offset: int) -> None:
         self.inner.seek(partition, offset)
 
     def pause(self, partitions: Collection[int]) -> None:
+        self._paused |= set(partitions)
         self.inner.pause(partitions)
 
     def resume(self, partitions: Collection[int]) -> None:
+        self._paused -= set(partitions)
         self.inner.resume(partitions)
 
     def assigned(self) -> frozenset[int]:
@@ -178,6 +185,9 @@ class TrappedConsumer:
 
     async def bounds(self, partition: int) -> Bounds:
         return await self.inner.bounds(partition)
+
+    async def position(self, partition: int) -> int:
+        return await self.inner.position(partition)
 
     async def close(self) -> None:
         await self.inner.close()

@@ -18,7 +18,8 @@ from driftline.runtime.memory_log import MemoryLog, MemoryReader, MemoryWriter
 from driftline.runtime.memory_store import MemoryServer, MemoryStore
 from driftline.runtime.observe import Observer
 from driftline.runtime.store import Slot
-from faults.data import REFERENCE, T0, Message, partition_of, tail
+from driftline.stats.settings import DetectionSettings
+from faults.data import EVENTS, PAIRS, T0, Message, partition_of, tail
 from faults.traps import Action, Killed, TrappedConsumer, TrappedStore, TrappedWriter, Traps
 
 StageName = Literal["ingest", "judge"]
@@ -84,6 +85,7 @@ class Worker:
     notes: Notes
     alive: bool = True
     task: asyncio.Task[int] | None = None
+    go: asyncio.Event | None = None
 
     @property
     def member(self) -> MemoryConsumer:
@@ -99,10 +101,15 @@ class Shape:
     partitions: int = 2
     blocks: int = 2
     max_batch: int = 500
+    judge_batch: int = 8
     loop: LoopSettings = field(default_factory=lambda: LoopSettings(revoke_deadline_s=0.02, commit_every_s=0.0))
     ingest: IngestSettings = field(default_factory=lambda: IngestSettings(sources=2, blocks_partitions=2))
     judge: JudgeSettings = field(
-        default_factory=lambda: JudgeSettings(reference_events=REFERENCE, reference_pairs=REFERENCE)
+        default_factory=lambda: JudgeSettings(
+            reference_events=EVENTS,
+            reference_pairs=PAIRS,
+            detection=DetectionSettings(min_reference_panes=16),
+        )
     )
     registry_every_s: float = 0.0
 
@@ -113,6 +120,7 @@ class World:
     def __init__(self, shape: Shape | None = None) -> None:
         self.shape = shape = shape or Shape()
         self.clock = ManualClock(NOW)
+        self.clock.advance(1)
         self.log = MemoryLog(
             self.clock,
             {"events": shape.partitions, "blocks": shape.blocks, "profiles": 1, "signals": 1, "deadletter": 1},
@@ -123,6 +131,7 @@ class World:
         self.snapshots: list[object] = []
         self.waking: list[tuple[int, Action]] = []
         self.slept = 0
+        self.tail = 0
 
     # Input
 
@@ -147,7 +156,8 @@ class World:
         else:
             made = JudgeStage(shape.judge, reader, registry)
         consumer = TrappedConsumer(MemoryConsumer(self.groups[stage]), traps)
-        looped = replace(loop or shape.loop, max_batch=shape.max_batch)
+        batch = shape.max_batch if stage == "ingest" else shape.judge_batch
+        looped = replace(loop or shape.loop, max_batch=batch)
         running = Loop(made, consumer, writer, held, self.clock, looped, notes, sleep=self.sleep)
         worker = Worker(stage, running, consumer, traps, notes)
         self.workers.append(worker)
@@ -172,9 +182,9 @@ class World:
         if worker.member in group.members:
             group.expel(worker.member)
 
-    async def hold(self, worker: Worker, point: str, skip: int = 0) -> asyncio.Event | None:
+    async def hold(self, worker: Worker, point: str, skip: int = 0) -> bool:
         """Step until the worker stands at `point`, and leave it there as if it were stopped; its group goes on
-        without it. Set the event to let it go on. None if it does not come there."""
+        without it. False if it does not come there."""
         go, there = asyncio.Event(), asyncio.Event()
 
         async def stand() -> None:
@@ -189,15 +199,18 @@ class World:
         if worker.task.done():
             await self.settle(worker)
             worker.traps.armed.clear()
-            return None
+            return False
+        worker.go = go
         group = self.groups[worker.stage]
         if worker.member in group.members:
             group.expel(worker.member)
-        return go
+        return True
 
     async def settle(self, worker: Worker) -> None:
-        """Let a held step end; the worker then notices that it had been expelled."""
+        """Let a held step go on to its end; the worker then notices that it had been expelled."""
         assert worker.task is not None
+        if worker.go is not None:
+            worker.go.set()
         task, worker.task = worker.task, None
         try:
             await task
@@ -258,7 +271,9 @@ class World:
         partition fall idle."""
         await self.quiet()
         if end is not None:
-            self.publish(tail(end, self.shape.partitions))
+            closing = tail(end, self.shape.partitions)
+            self.publish(closing)
+            self.tail += len(closing)
             await self.quiet()
         self.clock.advance(self.shape.loop.idle_after_s + 1)
         await self.quiet()

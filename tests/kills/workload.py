@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -69,8 +68,7 @@ class Workload:
         return self.predictions - self.joined
 
 
-@cache
-def workload() -> Workload:
+def make_workload() -> Workload:
     """Predictions with a drift, outcomes five seconds to a minute later, copies and poison among them."""
     rng = np.random.default_rng(_SEED)
     timed: list[tuple[int, int, bytes | None]] = []

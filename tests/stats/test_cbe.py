@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,5 +165,5 @@ def test_other_shapes_are_refused() -> None:
         WitnessTable(**{**_fields(make_table(2)), "monitor": np.array([1, 2])})
 
 
-def _fields(table: WitnessTable) -> dict[str, Floats]:
+def _fields(table: WitnessTable) -> dict[str, Any]:
     return {name: getattr(table, name) for name in WitnessTable.__slots__}

@@ -7,6 +7,14 @@ import math
 import msgspec
 import numpy as np
 import pytest
+
+from driftline.errors import StateCorrupt, StateTooNew
+from driftline.stats.block import PaneCounts, fold_rows
+from driftline.stats.codec import pack, unpack
+from driftline.stats.monitors import KIND, VERSION, Change, ModelMonitors
+from driftline.stats.profile import Profile, with_pairs
+from driftline.stats.reference import learn_section
+from driftline.stats.settings import DetectionSettings, Pager
 from stats.worlds import (
     DAY_EVENTS,
     PANE,
@@ -19,14 +27,6 @@ from stats.worlds import (
     profile_of,
     rows_of,
 )
-
-from driftline.errors import StateCorrupt, StateTooNew
-from driftline.stats.block import PaneCounts, fold_rows
-from driftline.stats.codec import pack, unpack
-from driftline.stats.monitors import KIND, VERSION, Change, ModelMonitors
-from driftline.stats.profile import Profile, with_pairs
-from driftline.stats.reference import learn_section
-from driftline.stats.settings import DetectionSettings, Pager
 
 PAGERS: tuple[Pager, ...] = ("cbe", "adwin", "page_hinkley")
 SETTINGS = DetectionSettings()
@@ -119,7 +119,7 @@ def test_a_shift_alarms_once_and_resolves_once(pager: Pager) -> None:
     if pager == "cbe":
         assert states(back) == [("features.x:distribution", "resolved")]
         resolved = back[0][1]
-        assert abs(resolved.onset - (WORLD.judged_from + 500 * PANE)) <= 3 * PANE
+        assert abs(resolved.onset - (WORLD.judged_from + 500 * PANE)) <= 10 * PANE
 
 
 @pytest.mark.parametrize("pager", PAGERS)
@@ -209,15 +209,17 @@ def test_false_alarms_stay_within_the_budget(law: str) -> None:
 
 
 def test_a_small_reference_does_not_alarm_for_its_own_error() -> None:
-    """The allowance: references of 3,000 rows, each off by its own chance. 600,000 events: 60 at the most.
+    """The allowance: six references of 3,000 rows, each off by its own chance, 100,000 events judged by each. With
+    one false alarm allowed in 500,000 there may be one.
 
-    Mutation: eps = 0 in `_fit` (then 130)."""
+    Mutation: eps = 0 in `_fit` (then all six alarm)."""
+    settings = DetectionSettings(arl0_days=500_000 / DAY_EVENTS)
     total = 0
-    for seed in range(3):
-        profile = profile_of({"features.x": draw("normal", seed, 3_000)}, STRICT)
-        panes = panes_of(profile, "predictions", {"features.x": draw("normal", 100 + seed, 200_000)})
-        total += alarms(profile, STRICT, panes)
-    assert total <= 60
+    for seed in range(6):
+        profile = profile_of({"features.x": draw("normal", seed, 3_000)}, settings)
+        panes = panes_of(profile, "predictions", {"features.x": draw("normal", 100 + seed, 100_000)})
+        total += alarms(profile, settings, panes)
+    assert total <= 1
 
 
 def test_twenty_features_share_one_budget() -> None:
@@ -285,7 +287,9 @@ def test_categories_that_move_are_named() -> None:
 
 
 def test_faults_d33_missing_values_are_counted_and_drift_is_still_found() -> None:
-    """D33: half of the values not finite, then a shift too. Mutation: y over rows instead of values, in `_judge`."""
+    """D33: a tenth of the values gone, and the rest shifted too.
+
+    Mutation: leave `ask_missing` out of `_learn_column`."""
     monitors = ModelMonitors(WORLD, SETTINGS)
     rng = np.random.default_rng(10)
     x = rng.normal(0.0, 1.0, 20_000)
@@ -341,7 +345,7 @@ def test_the_first_pane_counts_from_where_judging_begins() -> None:
     monitors.update("predictions", panes[0][0], few)
     assert stream.pending_ms.tolist() == [PANE // 2, PANE // 2]
     monitors.update("predictions", *panes[1])
-    assert stream.judged.tolist() == [105, 100]
+    assert stream.judged.tolist() == [100, 105]
     assert stream.detector.log_r[0, 0, 0] < math.log(1.5 * PANE / 86_400_000) + 3.0
 
 
@@ -356,13 +360,15 @@ def test_a_reference_too_short_never_pages() -> None:
 
 
 def test_sparse_columns_are_judged_all_the_same() -> None:
-    """99 % missing in the reference, then never there again: a unit ends after twice the usual rows."""
+    """90 % missing in the reference, then never there again: a unit ends after twice the usual rows.
+
+    Mutation: `due` without `most_rows` in `_judge`."""
     rng = np.random.default_rng(1)
 
     def sparse(n: int, share: float) -> Floats:
         return np.where(rng.random(n) < share, rng.normal(size=n), np.nan)
 
-    profile = profile_of({"features.x": sparse(100_000, 0.02)}, SETTINGS)
+    profile = profile_of({"features.x": sparse(100_000, 0.1)}, SETTINGS)
     panes = panes_of(profile, "predictions", {"features.x": sparse(40_000, 0.0)})
     found = judge(ModelMonitors(profile, SETTINGS), "predictions", panes)
     assert [(c.monitor, c.effect.witness) for _, c in found if c.effect] == [
@@ -373,7 +379,7 @@ def test_sparse_columns_are_judged_all_the_same() -> None:
 def test_settings_that_make_no_sense_are_refused() -> None:
     for bad in ({"arl0_days": 0.0}, {"min_effect_sd": math.nan}, {"coalesce": 0}, {"min_rate_effect": 1.0}):
         with pytest.raises(ValueError, match=next(iter(bad))):
-            DetectionSettings(**bad)  # type: ignore[arg-type]
+            msgspec.convert(bad, DetectionSettings)
     with pytest.raises(ValueError, match="8 or more"):
         DetectionSettings(min_reference_panes=7)
 

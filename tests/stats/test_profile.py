@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from stats.worlds import PANE, profile_of, rows_of
 
 from driftline.errors import StateCorrupt, StateTooNew
 from driftline.stats.profile import PROFILE_VERSION, Profile, decode_profile, encode_profile, with_pairs
 from driftline.stats.reference import learn_section
 from driftline.stats.settings import DetectionSettings
+from stats.worlds import PANE, profile_of, rows_of
 
 SETTINGS = DetectionSettings()
 

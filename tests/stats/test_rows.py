@@ -25,7 +25,6 @@ def rows() -> Rows:
             "c": Column(np.full(4, NAN), ["a", None, "b", "c"], np.array([0, MISSING, 0, 0], np.uint8)),
             "plain": Column(np.array([1.0, 2.0, 3.0, 4.0])),
         },
-        np.array([7, 7, 7, 7], np.uint16),
     )
 
 
@@ -37,7 +36,6 @@ def assert_equal(one: Rows, other: Rows) -> None:
         np.testing.assert_array_equal(column.numbers, other.columns[name].numbers)
         assert column.texts == other.columns[name].texts
         np.testing.assert_equal(column.status, other.columns[name].status)
-    np.testing.assert_equal(one.sources, other.sources)
 
 
 def test_sorted_by_time_then_id() -> None:
@@ -53,12 +51,10 @@ def test_concat_fills_what_a_part_lacks() -> None:
     other = Rows(np.array([5], np.int64), np.array([5], np.uint64), {"new": Column(np.array([1.5]))})
     both = Rows.concat([one, other])
     assert both.n == 5
-    assert both.sources is None
     new, x, c = both.columns["new"], both.columns["x"], both.columns["c"]
     assert new.status is not None and new.status.tolist() == [MISSING] * 4 + [0]
     assert x.status is not None and x.status.tolist() == [0, 0, 0, NON_FINITE, MISSING]
     assert c.texts == ["a", None, "b", "c", None]
-    assert Rows.concat([one, one]).sources is not None
     assert Rows.concat([]).n == 0
 
 
@@ -67,7 +63,7 @@ def test_wire_and_back() -> None:
     sent = msgspec.msgpack.decode(msgspec.msgpack.encode(block), type=RawBlock)
     assert sent.n == 4
     assert sent.columns["plain"].status == b"" and sent.columns["plain"].texts == []
-    assert_equal(Rows.from_raw_block(sent, 7), rows().sorted())
+    assert_equal(Rows.from_raw_block(sent), rows().sorted())
 
 
 @given(order=st.permutations(range(4)))
@@ -94,6 +90,6 @@ def test_equal_rows_give_equal_bytes(order: list[int]) -> None:
 )
 def test_a_raw_block_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     block = Rows(np.arange(2, dtype=np.int64), np.arange(2, dtype=np.uint64), {}).to_raw_block("m", "1", "pairs")
-    assert Rows.from_raw_block(block, 0).n == 2
+    assert Rows.from_raw_block(block).n == 2
     with pytest.raises(StateCorrupt):
-        Rows.from_raw_block(msgspec.structs.replace(block, **wrong), 0)
+        Rows.from_raw_block(msgspec.structs.replace(block, **wrong))

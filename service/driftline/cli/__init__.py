@@ -4,12 +4,15 @@ from driftline.cli import config, deadletter, demo, model, publish, reference, r
 from driftline.cli.app import app
 
 app.command(epilog=demo.EXAMPLES)(demo.demo)
+app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=publish.EXAMPLES)(publish.publish)
 app.command(epilog=tail.EXAMPLES)(tail.tail)
 app.command(epilog=retrain.EXAMPLES)(retrain.retrain)
+app.command(epilog=status.EXAMPLES)(status.status)
 app.add_typer(topics.commands, name="topics")
-app.add_typer(config.commands, name="config")
+app.add_typer(reference.commands, name="reference")
+app.add_typer(model.commands, name="model")
 app.add_typer(deadletter.commands, name="deadletter")
-app.add_typer(reference.reference, name="reference")
+app.add_typer(config.commands, name="config")
 
-__all__ = ["app", "model", "run", "status"]
+__all__ = ["app"]

@@ -12,6 +12,7 @@ import typer
 
 from driftline.cli.app import note, out
 from driftline.clock import SystemClock
+from driftline.errors import Misconfigured
 
 EXAMPLES = "Examples: `driftline demo`, `driftline demo --report demo.json`, `driftline demo --serve`"
 
@@ -23,12 +24,14 @@ def demo(
     serve: Annotated[
         bool, typer.Option("--serve", help="Keep broker, store and stages running afterwards, until Ctrl-C.")
     ] = False,
-    speed: Annotated[int, typer.Option(min=100, help="Events published a second.")] = 12_000,
+    speed: Annotated[int, typer.Option(min=100, help="Events published a second.")] = 10_000,
 ) -> None:
     """Watch a model of flight delays through 2013: 500,000 events, two SIGKILLs, and every event counted.
 
     Starts a broker and a store of its own. Exit code 0 only if all adds up, 1 if not, 2 if it cannot run.
     """
+    if report is not None and not report.parent.is_dir():
+        raise Misconfigured(f"--report: there is no directory {report.parent}")
     logging.getLogger().addHandler(logging.NullHandler())
     if not asyncio.run(_demo(report, serve, speed)):
         raise typer.Exit(1)

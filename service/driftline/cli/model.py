@@ -13,7 +13,7 @@ from driftline.config import Config
 from driftline.registry import profile_key
 from driftline.runtime.log import Outgoing
 
-model = typer.Typer(no_args_is_help=True, help="What can be done to a model version.")
+commands = typer.Typer(no_args_is_help=True, help="What can be done to a model version.")
 
 
 async def forget(config: Config, name: str, version: str) -> None:
@@ -23,7 +23,7 @@ async def forget(config: Config, name: str, version: str) -> None:
         await patiently(lambda: writer.publish([tombstone]))
 
 
-@model.command(epilog="Example: `driftline model reset churn --version 7`")
+@commands.command(epilog="Example: `driftline model reset churn --version 7`")
 def reset(
     name: Annotated[str, typer.Argument(help="The model's name, as its events have it.")],
     version: Annotated[str, typer.Option("--version", "-v", help="Its version, as its events have it.")],

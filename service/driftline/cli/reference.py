@@ -19,7 +19,7 @@ from driftline.registry import ProfileRegistry, profile_record
 from driftline.stats.profile import Profile
 from driftline.wiring import detection_settings
 
-reference = typer.Typer(no_args_is_help=True, help="Build and list the references that models are judged by.")
+commands = typer.Typer(no_args_is_help=True, help="Build and list the references that models are judged by.")
 
 
 async def pin(config: Config, table: Rows, model: str, version: str, columns: Columns) -> Profile:
@@ -42,7 +42,7 @@ async def pin(config: Config, table: Rows, model: str, version: str, columns: Co
     return profile
 
 
-@reference.command(
+@commands.command(
     epilog="Example: `driftline reference build train.parquet --model churn --version 7 --outcome churned`"
 )
 def build(

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 
 import typer
 
-from driftline.cli.app import ConfigFile, app, note
+from driftline.cli.app import ConfigFile, note
 from driftline.cli.topics import create_topics
 from driftline.config import Config, load
 from driftline.errors import Misconfigured
@@ -18,10 +18,9 @@ from driftline.service import STAGES, Service
 from driftline.telemetry import setup
 from driftline.wiring import StageName
 
+EXAMPLES = "Examples: `driftline run -c driftline.yaml`, `driftline run --stages judge`, `driftline run --embedded`"
 
-@app.command(
-    epilog="Examples: `driftline run -c driftline.yaml`, `driftline run --stages judge`, `driftline run --embedded`"
-)
+
 def run(
     config: ConfigFile = None,
     stages: Annotated[
@@ -56,8 +55,12 @@ def _servers(embedded: bool) -> Iterator[dict[str, object]]:
         yield {}
         return
     with EmbeddedServers() as servers:
-        note(f"embedded broker at {servers.kafka_bootstrap}, store at {servers.redis_url}; all is lost at the end")
-        yield embedded_overrides(servers)
+        overrides = embedded_overrides(servers)
+        note("An embedded broker and store run; what they hold is gone at the end. Other commands reach them by")
+        for name in ("kafka.bootstrap", "kafka.idempotent", "kafka.end_lags", "redis.url"):
+            variable = "DRIFTLINE_" + name.upper().replace(".", "__")
+            note(f"  export {variable}={str(overrides[name]).lower()}")
+        yield overrides
 
 
 def embedded_overrides(servers: EmbeddedServers) -> dict[str, object]:
@@ -67,7 +70,7 @@ def embedded_overrides(servers: EmbeddedServers) -> dict[str, object]:
         "kafka.idempotent": False,
         "kafka.end_lags": True,
         # This broker makes every join wait for half of it.
-        "kafka.session_timeout_ms": 4_000,
+        "kafka.session_timeout_ms": 2_500,
         "kafka.rebalance_timeout_ms": 4_000,
         "runtime.revoke_deadline_s": 2.0,
         "redis.url": servers.redis_url,

@@ -10,7 +10,7 @@ import orjson
 import typer
 from rich.table import Table
 
-from driftline.cli.app import ConfigFile, Json, app, note, out, printable, settings
+from driftline.cli.app import ConfigFile, Json, note, out, printable, settings
 from driftline.cli.connect import patiently, reading
 from driftline.clock import SystemClock
 from driftline.config import Config
@@ -19,8 +19,9 @@ from driftline.registry import ProfileRegistry
 from driftline.status import Status, collect
 from driftline.wiring import redis_store
 
+EXAMPLES = "Examples: `driftline status -c driftline.yaml`, `driftline status --json`"
 
-@app.command(epilog="Examples: `driftline status -c driftline.yaml`, `driftline status --json`")
+
 def status(config: ConfigFile = None, json: Json = False) -> None:
     """Show every model version, how far the stages have come, and what was refused."""
     loaded = settings(config).config

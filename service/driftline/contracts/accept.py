@@ -31,7 +31,8 @@ def check_name(field: str, name: str) -> None:
 
 def check_record_version(v: str | int | float) -> None:
     """Poison `schema_version` unless the record's `v` is of major version 1."""
-    if str(v).partition(".")[0] != "1":
+    known = v.partition(".")[0] == "1" if isinstance(v, str) else 1 <= v < 2
+    if not known:
         raise poison(Reason.SCHEMA_VERSION, "v: only version 1 of the record is known here")
 
 
@@ -96,11 +97,11 @@ def accept_outcome(wire: OutcomeWire, id_: str | int, time: int | float | dateti
     """The outcome of a decoded record whose bytes are valid UTF-8."""
     if wire.v is not None:
         check_record_version(wire.v)
-    check_name("model", wire.model)
     if wire.version is not None:
         check_name("version", wire.version)
     elif wire.prediction is not None:
         raise poison(Reason.SCHEMA, "version: an outcome that repeats its prediction names the version too")
+    check_name("model", wire.model)
     return Outcome(
         id=id_ if isinstance(id_, str) else _id(id_),
         model=wire.model,

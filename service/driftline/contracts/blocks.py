@@ -22,7 +22,7 @@ PAIRS: Final = "pairs"
 
 class RawColumn(msgspec.Struct, frozen=True, array_like=True):
     """One column of raw rows. `numbers`: float64 x n, NaN where the row has no finite number.
-    `texts`: the row's string (booleans are "true" / "false"), None where it has none; empty list: no strings at all.
+    `texts`: the row's string (booleans are "true" / "false"), None where it has none; an empty list: no strings.
     `status`: uint8 x n of `stats.grid` status codes (0 = a value), empty where all are 0."""
 
     numbers: bytes

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-import numpy as np
 
 from driftline.contracts.cells import Cell, Json, cells_of, column_of, short
 from driftline.contracts.limits import MAX_TEXT
@@ -59,7 +58,7 @@ class FeatureDecoder:
         sizes = [min(_PART, len(texts) - start) for start in range(0, len(texts), _PART)]
         parts = [self._part(texts[i * _PART : (i + 1) * _PART]) for i in range(len(sizes))]
         columns = {
-            name: _joined(
+            name: Column.concat(
                 [part.columns.get(name) or Column.missing(n) for part, n in zip(parts, sizes, strict=True)]
             )
             for name in dict.fromkeys(name for part in parts for name in part.columns)
@@ -131,20 +130,6 @@ class FeatureDecoder:
         self._layout = tuple(name for name in names if _can_be_field(name))
         self._placed = frozenset(self._layout)
         self._decode = _struct_decoder(self._layout) if len(self._layout) <= _STRUCT_NAMES else _no_decoder
-
-
-def _joined(parts: Sequence[Column]) -> Column:
-    texts: list[str | None] | None = None
-    if any(part.texts is not None for part in parts):
-        texts = []
-        for part in parts:
-            texts += [None] * len(part.numbers) if part.texts is None else part.texts
-    status = None
-    if any(part.status is not None for part in parts):
-        status = np.concatenate(
-            [np.zeros(len(part.numbers), np.uint8) if part.status is None else part.status for part in parts]
-        )
-    return Column(np.concatenate([part.numbers for part in parts]), texts, status)
 
 
 class _Stray:

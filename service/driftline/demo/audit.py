@@ -32,7 +32,8 @@ _INT64_BYTES: Final = 8
 
 @dataclass
 class LedgerFigures:
-    """Sums over all ranges. `ends`: where the ledger stands for each source; `problems` is empty if it is sound."""
+    """Sums over all ranges. By source, `ends` is where the ledger stands and `watermarks` the event time, ms, up to
+    which it may be judged. `problems` is empty if the ledger is sound."""
 
     tallies: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -41,6 +42,7 @@ class LedgerFigures:
     records: int = 0
     repeated_bundles: int = 0
     ends: dict[int, int] = field(default_factory=dict)
+    watermarks: dict[int, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -59,6 +61,11 @@ class LedgerFigures:
     def outcomes_received(self) -> int:
         """Outcomes that were taken, with or without a partner: all records that were nothing else."""
         return self.records - self.refused.total() - self.predictions_counted - self.duplicates
+
+    @property
+    def judged_until(self) -> int:
+        """Event time, ms, up to which all sources have been read; 0 without any."""
+        return max(0, min(self.watermarks.values(), default=0))
 
     def doubt(self, problem: str) -> None:
         if len(self.problems) < MAX_PROBLEMS:
@@ -101,6 +108,7 @@ def _audit_partition(where: str, values: Iterable[tuple[int, bytes]], figures: L
         if first != stands:
             figures.doubt(f"{where}, offset {offset}: source {source} goes from {stands} on to {first}-{after}")
         ends[source] = after
+        figures.watermarks[source] = max(bundle["watermark"], figures.watermarks.get(source, bundle["watermark"]))
         _add(bundle, figures)
     return ends
 

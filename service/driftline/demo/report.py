@@ -15,8 +15,8 @@ from driftline.demo.signals import Said
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """What the publisher knows: it has no part in the counted figures. `lonely`: outcomes whose prediction is poison;
-    `refusals`: records that have to be refused, by reason; `by_partition`: records."""
+    """What the publisher knows: it has no part in the counted figures. `lonely`: outcomes whose prediction is
+    poison; `refusals`: records that have to be refused, by reason; `by_partition`: records."""
 
     predictions: int
     outcomes: int
@@ -29,7 +29,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """`predictions_published`, `outcomes_published` are the publisher's; every other count is summed from the topic
     `blocks` and from Redis. `outcomes_counted` are the joined ones, `orphans` those whose prediction never came.
-    Times in `signals` are RFC 3339 of event time, in `kills` of wall time; latencies are seconds."""
+    `time` and `onset` of `signals` and `judged_until`, where the last verdict could be, are event time; `at` of
+    `kills` is wall time; latencies are seconds."""
 
     predictions_published: int
     outcomes_published: int
@@ -47,6 +48,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     signals: Sequence[Mapping[str, Any]]
     signal_latency_s: Mapping[str, float | None]
     kills: Sequence[Mapping[str, Any]]
+    judged_until: str
     checks: Sequence[Mapping[str, Any]]
     passed: bool
     events_per_s: float

@@ -23,7 +23,7 @@ from driftline.demo.model import MODEL, VERSION, DelayModel
 from driftline.demo.processes import Kill, run_driftline
 from driftline.demo.publisher import Publisher
 from driftline.demo.reference import write_reference
-from driftline.demo.report import Published, Report, count_figures, kill_rows, signal_rows
+from driftline.demo.report import Published, Report, count_figures, kill_rows, rfc3339, signal_rows
 from driftline.demo.screen import Scene, Screen
 from driftline.demo.settings import PARTITIONS
 from driftline.demo.signals import audit_signals, latencies, quantiles
@@ -144,6 +144,7 @@ class Demo:
             signals=signal_rows(spoken.verdicts),
             signal_latency_s=quantiles(latencies(spoken.verdicts, publisher.sent_before)),
             kills=kill_rows(self._kills),
+            judged_until=rfc3339(ledger.judged_until),
             checks=[{"claim": c.claim, "holds": c.holds, "detail": c.detail} for c in checks],
             passed=all(check.holds for check in checks),
             events_per_s=round(publisher.total / self._wall_s["publish"], 1),

@@ -20,7 +20,7 @@ from driftline.demo.report import Report
 from driftline.demo.watch import Seen
 
 LINE_EVERY_S: Final = 5.0
-WEEKS_SHOWN: Final = 16
+MOST_WEEKS: Final = 16
 SIGNALS_SHOWN: Final = 6
 _BAR: Final = 40
 _FULL: Final = 0.5
@@ -42,17 +42,13 @@ class Scene:
 
 
 class Screen:
-    """For `with`. `show` as often as you like; `note` for what is to stay on the screen."""
+    """For `with`. `show` as often as you like; `note` for what is to stay. `plain`: lines, no picture."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._live = Live(console=console, refresh_per_second=5) if console.is_terminal else None
+        self.plain = not console.is_terminal or console.is_dumb_terminal
+        self._live = None if self.plain else Live(console=console, refresh_per_second=5)
         self._line_due = 0.0
-
-    @property
-    def plain(self) -> bool:
-        """No terminal: lines, no picture."""
-        return not self.console.is_terminal
 
     def __enter__(self) -> Screen:
         if self._live is not None:
@@ -73,7 +69,7 @@ class Screen:
     def show(self, scene: Scene, now: float) -> None:
         """`now`: monotonic seconds."""
         if self._live is not None:
-            self._live.update(picture(scene))
+            self._live.update(picture(scene, self.console.height))
         elif scene.total and now >= self._line_due:
             self._line_due = now + LINE_EVERY_S
             self.note(line(scene))
@@ -87,7 +83,8 @@ def line(scene: Scene) -> str:
     )
 
 
-def picture(scene: Scene) -> RenderableType:
+def picture(scene: Scene, height: int) -> RenderableType:
+    """Fits `height` lines if that is 30 or more: a lower terminal sees the upper part."""
     parts: list[RenderableType] = [Text(scene.phase, style="bold")]
     if scene.total:
         facts = Table.grid(padding=(0, 2))
@@ -99,15 +96,15 @@ def picture(scene: Scene) -> RenderableType:
             f"judged: {_judged(scene)}",
         )
         parts.append(facts)
-        parts.append(_weeks(scene.seen))
+        parts.append(_weeks(scene.seen, max(4, min(MOST_WEEKS, height - 22))))
         parts.append(Panel(_signals(scene.seen.signals), title="signals", title_align="left"))
     parts += [Text(note, style="yellow") for note in scene.notes]
     return Group(*parts)
 
 
-def _weeks(seen: Seen) -> RenderableType:
+def _weeks(seen: Seen, shown: int) -> RenderableType:
     table = Table.grid(padding=(0, 1))
-    for week, (n, errors) in sorted(seen.weeks.items())[-WEEKS_SHOWN:]:
+    for week, (n, errors) in sorted(seen.weeks.items())[-shown:]:
         if n:
             rate = errors / n
             bar = "█" * round(min(rate / _FULL, 1.0) * _BAR)
@@ -134,13 +131,12 @@ def day(time: int) -> str:
 
 def show_report(console: Console, report: Report, checks: Sequence[Check]) -> None:
     """The tables of the end."""
-    said = Table("", "verdict", "onset", "said on", "sentence", title="signals", title_justify="left", box=None)
+    said = Table("verdict", "onset", "said on", "sentence", title="signals", title_justify="left", box=None)
     for signal in report.signals:
         state = str(signal["state"])
-        mark = "!" if state == "alarm" else " "
         onset = str(signal["onset"] or "-")[:10]
         said.add_row(
-            mark, Text(state, style=_COLOURS.get(state, "")), onset, str(signal["time"])[:10], signal["sentence"]
+            Text(state, style=_COLOURS.get(state, "")), onset, str(signal["time"])[:10], signal["sentence"]
         )
     console.print(said)
     figures = Table("", "", title="counted from the blocks topic and Redis", title_justify="left", box=None)

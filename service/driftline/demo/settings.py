@@ -22,10 +22,13 @@ def write_settings(file: Path, servers: EmbeddedServers) -> Config:
             "bootstrap": servers.kafka_bootstrap,
             "idempotent": False,
             "end_lags": True,
-            "session_timeout_ms": 6_000,
+            "session_timeout_ms": 3_000,
             "rebalance_timeout_ms": 3_000,
         },
         "redis": {"url": servers.redis_url},
+        # The stages start before there is anything to read. A partition that counted as idle meanwhile would not be
+        # waited for when the others begin, and at this speed seconds are days of event time.
+        "ingest": {"idle_after_s": 300.0},
         "topics": {"partitions": {"events": PARTITIONS}},
         "runtime": {"revoke_deadline_s": 2.0, "http": {"port": 0}},
         "logging": {"format": "text"},

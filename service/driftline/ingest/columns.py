@@ -58,7 +58,6 @@ def prediction_rows(events: Sequence[Prediction], features: FeatureColumns, with
         times=np.fromiter((e.time for e in events), np.int64, n),
         ids=hash_ids([e.id for e in events]) if with_ids else np.zeros(n, np.uint64),
         columns={name: column for name, column in columns.items() if column is not None},
-        sources=None,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from driftline.contracts.blocks import blocks_partition
 from driftline.contracts.decode import Decoder
 from driftline.contracts.events import Event, Outcome, Prediction
 from driftline.errors import Poison
@@ -39,14 +40,11 @@ class Gathered:
 
 @dataclass(slots=True)
 class Sorted:
-    """Events after the join: duplicates apart, pairs complete.
-
-    `carried` are pairs that a range which is folded again completes but had not published: they belong to the
-    next fresh range."""
+    """Events after the join: duplicates apart, pairs complete. A range that is folded again has only those pairs
+    that are not published yet."""
 
     predictions: list[Prediction] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
-    carried: list[Pair] = field(default_factory=list)
     duplicates: list[tuple[int, Event]] = field(default_factory=list)
     waiting: list[Outcome] = field(default_factory=list)
 
@@ -78,9 +76,10 @@ def is_whole(event: Event) -> bool:
     return isinstance(event, Outcome) and event.prediction is not None and event.version is not None
 
 
-def halves(batch: Batch, events: Sequence[tuple[int, Event]]) -> list[Half]:
+def halves(batch: Batch, events: Sequence[tuple[int, Event]], partitions: int) -> list[Half]:
     """What to ask the memory of the join, in the order of the records. A published range that is folded again
-    does not ask for what it knows to be a duplicate."""
+    does not ask for what it knows to be a duplicate; models whose bundle of it is not published (of `partitions`
+    bundles) are read for the first time."""
     asked: list[Half] = []
     again, partition = batch.again, batch.partition
     mode = JoinMode.FRESH
@@ -89,7 +88,11 @@ def halves(batch: Batch, events: Sequence[tuple[int, Event]]) -> list[Half]:
         if again is not None:
             if offset in again.duplicates:
                 continue
-            mode = JoinMode.EMITTED if offset in again.emitted else JoinMode.SILENT
+            mode = JoinMode.FRESH
+            if offset in again.emitted:
+                mode = JoinMode.EMITTED
+            elif blocks_partition(event.model, partitions) in again.held:
+                mode = JoinMode.SILENT
         if isinstance(event, Prediction):
             asked.append(prediction_half(event, origin, mode))
         elif is_whole(event):
@@ -127,8 +130,7 @@ def sort_out(batch: Batch, events: Sequence[tuple[int, Event]], meetings: Sequen
         elif answer.met is not Met.PAIRED:
             out.waiting.append(event)
         if answer.met is Met.PAIRED and (again is None or offset not in again.emitted):
-            pairs = out.pairs if again is None else out.carried
-            pairs.append(_pair(event, origin, whole, answer.other))
+            out.pairs.append(_pair(event, origin, whole, answer.other))
     return out
 
 

@@ -146,5 +146,4 @@ def pair_rows(pairs: Sequence[Pair], with_ids: bool) -> Rows:
         times=np.fromiter((p.known_at for p in pairs), np.int64, n),
         ids=hash_ids([p.id for p in pairs]) if with_ids else np.zeros(n, np.uint64),
         columns={name: column for name, column in columns.items() if column is not None},
-        sources=None,
     )

@@ -26,7 +26,7 @@ from driftline.ingest.pairs import Pair, offset_of
 from driftline.outgoing import dead_letter_record
 from driftline.registry import ModelKey, ProfileRegistry
 from driftline.runtime.log import Bounds, LogReader, Outgoing, Record
-from driftline.runtime.stage import Batch, Folded, Oversize, Recovery
+from driftline.runtime.stage import Batch, Folded, Oversize, Range, Recovery
 from driftline.runtime.store import Slot, Snapshot, Store
 from driftline.stats.codec import pack, unpack
 from driftline.stats.profile import Profile
@@ -55,14 +55,16 @@ class IngestSettings:
     join_days: int = 30
 
 
-class IngestState(msgspec.Struct, frozen=True):
+class IngestState(msgspec.Struct):
     """One input partition's memory: its watermark, the last event-time day on which the join's memory was tidied,
-    pairs that were completed while a published range was folded again, and whether its last range was idle."""
+    pairs that were completed while a published range was folded again, whether its last range was idle, and how
+    far the watermark may go when nothing more comes. Only recovery changes one in place."""
 
     watermark: int = NO_WATERMARK
     tidied: int = 0
     carried: tuple[Pair, ...] = ()
     idle: bool = False
+    tail: int = NO_WATERMARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Prepared:
     sorted: Sorted
     profiles: Mapping[ModelKey, Profile]
     watermark: int
+    tail: int
 
 
 class IngestStage:
@@ -97,6 +100,7 @@ class IngestStage:
         self._reader = reader
         self._registry = registry
         self._maker = BlockMaker()
+        self.writes_in_prepare = settings.join
 
     # Taking over
 
@@ -115,16 +119,22 @@ class IngestStage:
     ) -> Recovery:
         """Where the ledger is ahead of the store, its ranges are folded again with the same boundaries: that
         restores the memory of the join, and judges skip what they have."""
-        ranges = await published_ranges(self._reader, self._settings.blocks_topic, partition, snapshot.next)
-        ranges = [r for r in ranges if r.first >= bounds.begin]
+        blocks_topic = self._settings.blocks_topic
+        published = await published_ranges(self._reader, blocks_topic, partition, snapshot.next)
+        fields = {}
+        carried = tuple(p for p in state.carried if offset_of(p.origin) not in published.emitted)
+        if carried != state.carried:
+            state.carried = carried
+            fields = {STATE: _state_bytes(state)}
         start = snapshot.next if snapshot.next is not None else bounds.begin
-        if ranges:
-            start = ranges[0].first
-        if not (lost or ranges):
-            return Recovery(start)
-        until = ranges[-1].next if ranges else start
+        if not (lost or published.ranges):
+            return Recovery(start, fields=fields)
+        until = published.ranges[-1].next if published.ranges else start
+        # What the input log has let go of cannot be folded again, and need not: the ledger has it.
+        ranges = [r for r in published.ranges if r.first >= bounds.begin]
+        start = ranges[0].first if ranges else until
         notice = state_lost_signal(self._settings.signals_topic, self.name, partition, start, until)
-        return Recovery(start, ranges, [notice])
+        return Recovery(start, ranges, [notice], fields)
 
     def announce_gap(self, partition: int, gap: LogGap) -> Sequence[Outgoing]:
         return [gap_signal(self._settings.signals_topic, self.name, partition, gap)]
@@ -135,9 +145,9 @@ class IngestStage:
         await self._registry.refresh()
         gathered = gather(self._decoder, batch, self._settings.future_ms)
         events = gathered.events
-        watermark = self._watermark(state, events)
+        watermark, tail = self._watermark(state, batch, events)
         day = watermark // DAY_MS if watermark > NO_WATERMARK else 0
-        asked = halves(batch, events)
+        asked = halves(batch, events, self._settings.blocks_partitions)
         if self._settings.join and asked:
             meetings = await self._store.join(day, asked)
             if day > state.tidied:
@@ -148,7 +158,7 @@ class IngestStage:
         keys = {(e.model, e.version) for e in sorted_out.predictions}
         keys.update((p.model, p.version) for p in (*sorted_out.pairs, *state.carried))
         profiles = {key: found for key in keys if (found := self._registry.profile(*key)) is not None}
-        return Prepared(gathered, sorted_out, profiles, watermark)
+        return Prepared(gathered, sorted_out, profiles, watermark, tail)
 
     async def _tidy(self, day: int, partition: int) -> None:
         """Let go of halves written `join_days` before the day of the source that is furthest behind, and of nothing
@@ -162,36 +172,46 @@ class IngestStage:
                     day = min(day, _day(other.watermark))
         await self._store.expire(day - self._settings.join_days)
 
-    def _watermark(self, state: IngestState, events: Sequence[tuple[int, Event]]) -> int:
+    def _watermark(
+        self, state: IngestState, batch: Batch, events: Sequence[tuple[int, Event]]
+    ) -> tuple[int, int]:
         """The running maximum over ranges of the median event time, less the lateness: one bad clock, or a few,
-        cannot move it."""
+        cannot move it. And its tail, the ninth decile: there it goes when the log has ended and stays so, because
+        no later range will take it to the last events."""
         if not events:
-            return state.watermark
-        times = np.fromiter((e.time for _, e in events), np.int64, len(events))
-        middle = (len(events) - 1) // 2
-        median = int(np.partition(times, middle)[middle])
-        return max(state.watermark, median - self._settings.lateness_ms)
+            return (max(state.watermark, state.tail) if batch.idle else state.watermark), state.tail
+        times = np.sort(np.fromiter((e.time for _, e in events), np.int64, len(events)))
+        lateness = self._settings.lateness_ms
+        median, decile = (int(times[(len(times) - 1) * tenths // 10]) - lateness for tenths in (5, 9))
+        return max(state.watermark, median), max(state.tail, decile)
 
     def fold(self, state: IngestState, batch: Batch, prepared: Prepared) -> Folded[IngestState]:
-        shares = _Shares(self._settings.blocks_partitions)
-        sorted_out = prepared.sorted
-        self._fold_predictions(shares, prepared)
-        # A range that is folded again keeps its content; what it completes late goes out with the next one.
-        again = batch.again is not None
-        pairs = list(sorted_out.pairs) if again else [*state.carried, *sorted_out.pairs]
-        carried = (*state.carried, *sorted_out.carried) if again else ()
-        self._fold_pairs(shares, pairs, prepared.profiles)
-        shares.count_rest(sorted_out)
-        outbox = [self._dead_letter(batch, *refused) for refused in prepared.gathered.refused]
-        dead_letters = len(outbox)
-        outbox += self._bundles(shares, batch, prepared)
+        again = batch.again
+        pairs, carried = self._now_and_later([*state.carried, *prepared.sorted.pairs], again)
+        outbox: list[Outgoing] = []
+        dead_letters = 0
+        if again is None or not again.settled:
+            shares = _Shares(self._settings.blocks_partitions)
+            self._fold_predictions(shares, prepared)
+            self._fold_pairs(shares, pairs, prepared.profiles)
+            shares.count_rest(prepared.sorted)
+            outbox = [self._dead_letter(batch, *refused) for refused in prepared.gathered.refused]
+            dead_letters = len(outbox)
+            outbox += self._bundles(shares, batch, prepared)
         size = sum(len(r.value or b"") for r in outbox)
-        if size > self._settings.max_write_bytes and len(batch.records) > 1:
+        if size > self._settings.max_write_bytes and len(batch.records) > 1 and again is None:
             raise Oversize(f"{size} bytes of bundles")
-        after = IngestState(prepared.watermark, max(state.tidied, _day(prepared.watermark)), carried, batch.idle)
-        body = msgspec.msgpack.encode(after)
-        fields = {STATE: pack(STATE_KIND, STATE_VERSION, body)}
-        return Folded(after, batch.next, fields, outbox, dead_letters=dead_letters)
+        tidied = max(state.tidied, _day(prepared.watermark))
+        after = IngestState(prepared.watermark, tidied, carried, batch.idle, prepared.tail)
+        return Folded(after, batch.next, {STATE: _state_bytes(after)}, outbox, dead_letters=dead_letters)
+
+    def _now_and_later(self, pairs: Sequence[Pair], again: Range | None) -> tuple[Sequence[Pair], tuple[Pair, ...]]:
+        """A bundle that is published keeps its content: pairs that belong into one wait for the next range."""
+        if again is None:
+            return pairs, ()
+        partitions = self._settings.blocks_partitions
+        late = tuple(p for p in pairs if blocks_partition(p.model, partitions) in again.held)
+        return [p for p in pairs if p not in late], late
 
     def _fold_predictions(self, shares: _Shares, prepared: Prepared) -> None:
         groups: dict[ModelKey, list[int]] = defaultdict(list)
@@ -220,8 +240,11 @@ class IngestStage:
         for _, why in prepared.gathered.refused:
             refused[why.reason] += 1
         key = str(batch.partition).encode()
+        held = batch.again.held if batch.again is not None else frozenset()
         out = []
         for partition, share in enumerate(shares.shares):
+            if partition in held:
+                continue
             bundle = Bundle(
                 source=batch.partition,
                 sources=settings.sources,
@@ -283,6 +306,10 @@ class _Shares:
             self.add(event.model, event.version or "", (), **{name: 1})
         for outcome in sorted_out.waiting:
             self.add(outcome.model, outcome.version or "", (), outcomes_waiting=1)
+
+
+def _state_bytes(state: IngestState) -> bytes:
+    return pack(STATE_KIND, STATE_VERSION, msgspec.msgpack.encode(state))
 
 
 def _day(watermark: int) -> int:

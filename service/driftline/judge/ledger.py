@@ -12,7 +12,9 @@ class Ledger(msgspec.Struct):
     """One `blocks` partition's record. Exactly one bundle per range and `blocks` partition moves `next`; a second
     copy is skipped, a missing one is a gap.
 
-    `said` are sequence numbers that were given out before the state was lost: new ones go on from there."""
+    `said` are sequence numbers that were given out before the state was lost: new ones go on from there.
+    `carried` are the offsets of pairs that came with an empty range at `next`: nothing else tells a second copy
+    of one from the first."""
 
     next: dict[int, int] = {}
     watermarks: dict[int, int] = {}
@@ -25,6 +27,7 @@ class Ledger(msgspec.Struct):
     skipped_bundles: int = 0
     gaps: int = 0
     said: dict[str, int] = {}
+    carried: dict[int, list[int]] = {}
 
     def take(self, bundle: Bundle, where: str, on_gap: str) -> bool:
         """True if the bundle is new; False if it has been counted. Raises LogGap where ranges are missing and
@@ -33,10 +36,15 @@ class Ledger(msgspec.Struct):
         if known is not None and bundle.next <= known and not (bundle.first == bundle.next == known):
             self.skipped_bundles += 1
             return False
+        if bundle.first == bundle.next and not self._fresh(bundle):
+            self.skipped_bundles += 1
+            return False
         if known is not None and bundle.first != known:
             if on_gap == "stop":
                 raise LogGap(f"{where}, source {bundle.source}", known, bundle.first)
             self.gaps += 1
+        if bundle.first < bundle.next:
+            self.carried.pop(bundle.source, None)
         self.next[bundle.source] = bundle.next
         self.sources = max(self.sources, bundle.sources)
         former = self.watermarks.get(bundle.source, NO_WATERMARK)
@@ -47,6 +55,16 @@ class Ledger(msgspec.Struct):
             self.idle.remove(bundle.source)
         for reason, count in bundle.refused.items():
             self.refused[reason] = self.refused.get(reason, 0) + count
+        return True
+
+    def _fresh(self, bundle: Bundle) -> bool:
+        """Whether the pairs of an empty range have not come before."""
+        if not bundle.emitted:
+            return True
+        carried = self.carried.setdefault(bundle.source, [])
+        if set(bundle.emitted) <= set(carried):
+            return False
+        carried += bundle.emitted
         return True
 
     def watermark(self) -> int:

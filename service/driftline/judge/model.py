@@ -22,7 +22,9 @@ from driftline.stats.settings import DetectionSettings
 
 STREAMS = (PREDICTIONS, PAIRS)
 VERSION = 1
+REFERENCE_MONITOR = "system:reference"
 _PARTS = ("p:", "d:", "r:")
+MODEL_FIELDS = ("m:", *_PARTS)
 
 
 class _Record(msgspec.Struct):
@@ -37,13 +39,6 @@ class _Record(msgspec.Struct):
     closed: dict[str, int]
     raw_rows: dict[str, int]
     raw_chunks: int
-
-
-class _Chunk(msgspec.Struct, array_like=True):
-    """Raw rows of one bundle, kept until the reference is learnt."""
-
-    source: int
-    block: RawBlock
 
 
 @dataclass
@@ -67,6 +62,8 @@ class ModelState:
     dirty: dict[str, bytes | None] = field(default_factory=dict)
     touched: bool = False
     judged: bool = False
+    closings: int = 0
+    """Panes judged since the last flush."""
     detector_bytes: int = 4_096
 
     @property
@@ -102,7 +99,7 @@ class ModelState:
             self.tallies[name] = self.tallies.get(name, 0) + count
             self.touched = True
 
-    def take(self, block: Block, source: int, max_raw: int) -> None:
+    def take(self, block: Block, max_raw: int) -> None:
         """Merge a block. What belongs to a pane that is judged already goes to the open one and is counted late
         (pairs: backfilled). StateCorrupt if the block's bytes are none."""
         self.touched = True
@@ -113,9 +110,9 @@ class ModelState:
             else:
                 self._add_binned(section, block)
         elif section is None:
-            self._keep(block, source, max_raw)
+            self._keep(block, max_raw)
         else:
-            self._add_rows(section, Rows.from_raw_block(block, source))
+            self._add_rows(section, Rows.from_raw_block(block))
 
     def _add_binned(self, section: Section, block: BinnedBlock) -> None:
         pane = self._open_pane(section, block.pane)
@@ -149,15 +146,15 @@ class ModelState:
         length, closed = section.grid.pane_ms, self.closed.get(section.stream, NO_WATERMARK)
         return pane if pane + length > closed else closed // length * length
 
-    def _keep(self, block: RawBlock, source: int, max_raw: int) -> None:
+    def _keep(self, block: RawBlock, max_raw: int) -> None:
         if self.raw_rows(block.stream) + block.n > max_raw:
             self._tally("onboarding_overflow", block.n)
             return
-        self.raw[block.stream].append(Rows.from_raw_block(block, source))
+        self.raw[block.stream].append(Rows.from_raw_block(block))
         name = f"r:{self.hash}:{self.raw_chunks}"
         self.raw_chunks += 1
         self.chunk_names.append(name)
-        self.dirty[name] = pack("chunk", VERSION, msgspec.msgpack.encode(_Chunk(source, block)))
+        self.dirty[name] = pack("chunk", VERSION, msgspec.msgpack.encode(block))
 
     # Judging
 
@@ -176,6 +173,7 @@ class ModelState:
             stream = STREAMS[stream_index]
             counts = self.panes[stream].pop(pane)
             self.touched = self.judged = True
+            self.closings += 1
             yield from self.monitors.update(stream, pane, counts)
         for stream in STREAMS:
             if self.section(stream) is not None:
@@ -200,11 +198,16 @@ class ModelState:
             section = self.section(stream)
             for rows in parts:
                 if section is None:
-                    self._keep(
-                        rows.to_raw_block(self.model, self.version, stream), _source(rows), rows.n + 1_000_000
-                    )
+                    block = rows.to_raw_block(self.model, self.version, stream)
+                    self._keep(block, self.raw_rows(stream) + rows.n)
                 else:
                     self._add_rows(section, rows)
+
+    def spoken_of(self, profile: Profile) -> None:
+        """The references up to this revision were announced before."""
+        if profile.source == "first_events":
+            known = self.sequences.get(REFERENCE_MONITOR, 0)
+            self.sequences[REFERENCE_MONITOR] = max(known, profile.revision)
 
     def _forget_chunks(self) -> None:
         for name in self.chunk_names:
@@ -254,11 +257,8 @@ class ModelState:
             out[f"d:{self.hash}"] = detectors = self.monitors.to_bytes()
             self.detector_bytes = len(detectors)
         self.touched = self.judged = False
+        self.closings = 0
         return out
-
-
-def _source(rows: Rows) -> int:
-    return int(rows.sources[0]) if rows.sources is not None and rows.n else 0
 
 
 def load_models(
@@ -282,7 +282,7 @@ def load_models(
         models[state.hash] = state
         open_panes[state.hash] = record.panes
     # Profiles first: detectors are read against theirs.
-    for name in sorted((n for n in fields if n[:2] in _PARTS), key=lambda n: (_PARTS.index(n[:2]), n)):
+    for name in sorted((n for n in fields if n[:2] in _PARTS), key=lambda n: (_PARTS.index(n[:2]), len(n), n)):
         state_of = models.get(name.split(":")[1])
         try:
             if state_of is None:
@@ -302,6 +302,7 @@ def load_models(
                     state.panes[stream][pane] = PaneCounts.from_bytes(section.grid, data)
                 except StateCorrupt:
                     broken.append(f"m:{digest}")
+                    state.touched = True  # the stored record goes; the next fold writes what is left of it
     return {state.key: state for state in models.values()}, sorted(set(broken))
 
 
@@ -316,6 +317,6 @@ def _load_field(state: ModelState, name: str, fields: Mapping[str, bytes]) -> No
             state.monitors = ModelMonitors.from_bytes(state.profile, state.settings, data)
         case _:
             _, body = unpack("chunk", VERSION, data)
-            chunk = msgspec.msgpack.decode(body, type=_Chunk)
-            state.raw[chunk.block.stream].append(Rows.from_raw_block(chunk.block, chunk.source))
+            block = msgspec.msgpack.decode(body, type=RawBlock)
+            state.raw[block.stream].append(Rows.from_raw_block(block))
             state.chunk_names.append(name)

@@ -85,7 +85,6 @@ def _pane_end(time: int) -> int:
 
 def _before(parts: Sequence[Rows], end: int) -> tuple[Rows, int]:
     rows = Rows.concat(parts)
-    rows.sources = None  # a reference must not depend on how its events were partitioned
     return rows.take(np.flatnonzero(rows.times < end)).sorted(), end
 
 

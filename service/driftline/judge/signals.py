@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from driftline.contracts.blocks import NO_WATERMARK
 from driftline.contracts.records import Signal, signal_id
-from driftline.judge.model import ModelState
+from driftline.judge.model import REFERENCE_MONITOR, ModelState
 from driftline.outgoing import signal_record
 from driftline.registry import ModelKey
 from driftline.runtime.log import Outgoing
 from driftline.stats.monitors import Change
 from driftline.stats.profile import Profile
 
-REFERENCE_MONITOR = "system:reference"
 ADMISSION_MONITOR = "system:admission"
 
 
@@ -57,7 +56,9 @@ class Speaker:
         sentence = f"Learnt the reference of {model.model} {model.version} from its first {section.n:,} {what}."
         if section.why_not:
             sentence += f" Its monitors do not page: {section.why_not}."
-        sequence = self._number(model, REFERENCE_MONITOR)
+        # Numbered by revision, so that a judge that found the first reference published goes on with the second.
+        sequence = max(self._number(model, REFERENCE_MONITOR), profile.revision)
+        model.sequences[REFERENCE_MONITOR] = sequence
         self._add(
             Signal(
                 id=signal_id(model.model, model.version, REFERENCE_MONITOR, sequence),

@@ -12,7 +12,7 @@ from driftline.contracts.blocks import PAIRS, PREDICTIONS, Bundle, ModelTally
 from driftline.contracts.cloudevents import decode_signal
 from driftline.errors import LogGap, Poison, StateCorrupt
 from driftline.judge.ledger import Ledger
-from driftline.judge.model import ModelState, load_models
+from driftline.judge.model import MODEL_FIELDS, ModelState, load_models
 from driftline.judge.onboarding import RAW_FACTOR, after, first_events, first_pairs
 from driftline.judge.signals import Speaker
 from driftline.outgoing import dead_letter_record
@@ -22,6 +22,7 @@ from driftline.runtime.stage import Batch, Folded, Recovery
 from driftline.runtime.store import Snapshot
 from driftline.stats.codec import pack, unpack
 from driftline.stats.grid import choose_pane_ms
+from driftline.stats.opinions import river_drift
 from driftline.stats.profile import Profile, make_profile, with_pairs
 from driftline.stats.reference import learn_section
 from driftline.stats.settings import DetectionSettings
@@ -29,6 +30,8 @@ from driftline.system_signals import gap_signal, state_lost_signal
 
 LEDGER = "ledger"
 LEDGER_VERSION = 1
+MAX_CLOSINGS = 500
+"""Panes judged in one fold, about: some tenths of a second, in which the process cannot answer its broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,14 @@ class JudgeSettings:
 
 @dataclass
 class JudgeState:
-    """One `blocks` partition: its ledger and its models. Folding consumes it."""
+    """One `blocks` partition: its ledger and its models. Folding consumes it. Where the ledger is
+    `unreadable`, the stored fields of models are `useless`: what they have counted is not known."""
 
     partition: int
     ledger: Ledger
     models: dict[ModelKey, ModelState]
+    unreadable: bool = False
+    useless: Sequence[str] = ()
 
 
 class JudgeStage:
@@ -62,24 +68,27 @@ class JudgeStage:
 
     name = "judge"
     reports_idle = False
+    writes_in_prepare = False
 
     def __init__(self, settings: JudgeSettings, reader: LogReader, registry: ProfileRegistry) -> None:
         self.topic = settings.blocks_topic
         self._settings = settings
         self._reader = reader
         self._registry = registry
+        river_drift()  # now, not in the middle of a first fold
 
     # Taking over
 
     def load(self, partition: int, fields: Mapping[str, bytes]) -> tuple[JudgeState, Sequence[str]]:
-        models, broken = load_models(fields, self._settings.detection)
         ledger = Ledger()
         if LEDGER in fields:
             try:
                 _, body = unpack("ledger", LEDGER_VERSION, fields[LEDGER])
                 ledger = msgspec.msgpack.decode(body, type=Ledger)
             except (StateCorrupt, msgspec.DecodeError):
-                broken.append(LEDGER)
+                useless = [name for name in fields if name[:2] in MODEL_FIELDS]
+                return JudgeState(partition, ledger, {}, True, useless), [LEDGER]
+        models, broken = load_models(fields, self._settings.detection)
         return JudgeState(partition, ledger, models), broken
 
     async def recover(
@@ -87,15 +96,16 @@ class JudgeStage:
     ) -> Recovery:
         """The log is the truth: read on from where the store stands, or from its begin. Where that begin is not
         the first bundle ever written, sequence numbers go on from the last that were given out."""
-        start = snapshot.next if snapshot.next is not None else bounds.begin
+        anew = snapshot.next is None or state.unreadable
+        start = bounds.begin if anew or snapshot.next is None else snapshot.next
         fields = {}
-        if snapshot.next is None and bounds.begin > 0:
+        if anew and bounds.begin > 0:
             state.ledger.said = await self._said()
             fields = {LEDGER: _ledger_bytes(state.ledger)}
-        if not lost:
+        if not (lost or state.unreadable):
             return Recovery(start, fields=fields)
         notice = state_lost_signal(self._settings.signals_topic, self.name, partition, start, bounds.end)
-        return Recovery(start, (), [notice], fields)
+        return Recovery(start, (), [notice], fields, state.useless)
 
     async def _said(self) -> dict[str, int]:
         topic = self._settings.signals_topic
@@ -113,7 +123,8 @@ class JudgeStage:
     # Folding
 
     async def prepare(self, state: JudgeState, batch: Batch) -> Mapping[ModelKey, Standing]:
-        await self._registry.refresh()
+        # Forced: whatever profile ingest binned these bundles by was published before them.
+        await self._registry.refresh(force=True)
         return self._registry.all()
 
     def fold(self, state: JudgeState, batch: Batch, standings: Mapping[ModelKey, Standing]) -> Folded[JudgeState]:
@@ -123,9 +134,9 @@ class JudgeStage:
         dirty: dict[str, bytes | None] = {}
         for model in state.models.values():
             self._follow(model, standings)
-        reached, size = batch.next, 0
+        reached, size, closings = batch.next, 0, 0
         for record in batch.records:
-            if size > self._settings.max_write_bytes:
+            if size > self._settings.max_write_bytes or closings > MAX_CLOSINGS:
                 reached = record.offset
                 break
             if record.offset in batch.refuse:
@@ -143,9 +154,11 @@ class JudgeStage:
                     for change in model.close(watermark):
                         speaker.say(model, change)
             size = speaker.size + sum(model.cost for model in state.models.values())
+            closings = sum(model.closings for model in state.models.values())
         for model in state.models.values():
             dirty |= model.flush()
-        outbox += speaker.drain()
+        # Signals before profiles: a profile that is out is adopted, and would not be spoken of again.
+        outbox = [*speaker.drain(), *outbox]
         dirty[LEDGER] = _ledger_bytes(ledger)
         changed = {name: data for name, data in dirty.items() if data is not None}
         deleted = [name for name, data in dirty.items() if data is None]
@@ -154,15 +167,12 @@ class JudgeStage:
     def _merge(
         self, state: JudgeState, bundle: Bundle, standings: Mapping[ModelKey, Standing], speaker: Speaker
     ) -> None:
-        ledger = state.ledger
-        for reason, count in bundle.refused.items():
-            ledger.refused[reason] = ledger.refused.get(reason, 0) + count
         for tally in bundle.tallies:
             self._tally(state, tally, standings, speaker)
         for block in bundle.blocks:
             model = state.models.get((block.model, block.version))
             if model is not None:
-                model.take(block, bundle.source, 2 * RAW_FACTOR * self._settings.reference_events)
+                model.take(block, 2 * RAW_FACTOR * self._settings.reference_events)
 
     def _tally(
         self,
@@ -213,6 +223,7 @@ class JudgeStage:
         ours = model.profile.revision if model.profile is not None else -1
         if standing.profile is not None and standing.profile.revision > ours:
             model.adopt(standing.profile)
+            model.spoken_of(standing.profile)
 
     def _learn(self, model: ModelState, closed: int, speaker: Speaker) -> list[Outgoing]:
         """First events, and later first pairs, become the reference as soon as there are enough."""
@@ -245,7 +256,7 @@ class JudgeStage:
                 rows, end = found
                 model.raw[PAIRS] = after(model.raw[PAIRS], end)
                 section = learn_section(PAIRS, rows, pane_ms, settings.detection, from_first_events=True)
-                profile = with_pairs(profile_now, section)
+                profile = with_pairs(profile_now, section, end)
                 learnt.append(profile)
                 model.adopt(profile)
         for profile in learnt:

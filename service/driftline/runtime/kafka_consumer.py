@@ -141,6 +141,13 @@ class KafkaConsumer:
     async def bounds(self, partition: int) -> Bounds:
         return (await self._reader.bounds_of(self._topic, [partition]))[partition]
 
+    async def position(self, partition: int) -> int:
+        try:
+            offset: int = await self._consumer.position(TopicPartition(self._topic, partition))
+        except IllegalStateError:
+            raise Fenced(f"{self._topic}/{partition} is not assigned to us") from None
+        return offset
+
     async def close(self) -> None:
         """Tell the listener that its partitions are revoked, then leave the group."""
         if self._consumer is not None:

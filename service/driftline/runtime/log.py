@@ -114,4 +114,10 @@ class GroupConsumer(Protocol):
 
     async def bounds(self, partition: int) -> Bounds: ...
 
+    async def position(self, partition: int) -> int:
+        """The offset that is fetched next. What lies before it was handed out, or is no record (a hole left by
+        compaction, a transaction's marker), so a log whose end it has reached holds nothing more. Fenced if the
+        partition is not ours."""
+        ...
+
     async def close(self) -> None: ...

@@ -17,6 +17,7 @@ from driftline.errors import (
     LogGap,
     Misconfigured,
     Poison,
+    StateCorrupt,
     StateLost,
     Transient,
 )
@@ -79,7 +80,8 @@ class Loop(Generic[State, Prepared]):
     One cycle per partition, and the crash each place defends against:
 
     1. *poll* the partitions owned; nothing is trusted about continuity but the stored offset.
-    2. *prepare*: I/O that a fold needs, idempotent per offset. Dying here repeats it, with the same answers.
+    2. *prepare*: I/O that a fold needs, idempotent per offset. Dying here repeats it, with the same answers. If
+       it writes, an empty compare-and-set comes first, so that a zombie leaves nothing behind.
     3. *fold*: pure. Dying here loses nothing: the store still stands at the range's beginning.
     4. *compare-and-set* state, next offset and outbox in one script. Dying before it: the range is folded
        again. Dying after it: the outbox is in the store, and whoever takes over publishes it. A zombie's is
@@ -115,6 +117,8 @@ class Loop(Generic[State, Prepared]):
         self._abandoned: set[int] = set()
         self._stopping = False
         self._stall_restarts = 0
+        self._handing_over = False
+        self._waiting_for_others: set[int] = set()
 
     @property
     def owned(self) -> frozenset[int]:
@@ -143,6 +147,7 @@ class Loop(Generic[State, Prepared]):
         deadline = Deadline(self._clock, self._settings.revoke_deadline_s)
         for partition in partitions:
             self._wanted.pop(partition, None)
+        self._handing_over = True  # the step in hand ends behind its range, not behind all that is buffered
         try:
             await asyncio.wait_for(self._busy.acquire(), timeout=deadline.left())
         except TimeoutError:
@@ -150,6 +155,8 @@ class Loop(Generic[State, Prepared]):
             for partition in partitions:
                 self._release(partition, "abandoned")
             return
+        finally:
+            self._handing_over = False
         try:
             await self._courtesy_commit([self._owned[p] for p in partitions if p in self._owned], deadline)
             for partition in partitions:
@@ -158,6 +165,7 @@ class Loop(Generic[State, Prepared]):
             self._busy.release()
 
     def _release(self, partition: int, reason: str) -> None:
+        self._waiting_for_others.discard(partition)
         if self._owned.pop(partition, None) is not None:
             self._observer.released(self._stage.name, partition, reason)
 
@@ -204,8 +212,8 @@ class Loop(Generic[State, Prepared]):
             for partition, records in polled.items():
                 if partition in self._owned:
                     self._take_in(self._owned[partition], records)
-            for partition, owned in list(self._owned.items()):
-                if self._owned.get(partition) is owned:
+            for owned in self._in_turn():
+                if self._owned.get(owned.slot.partition) is owned:
                     folded += await self._guarded(owned)
         if folded:
             self._stall_restarts = 0
@@ -213,6 +221,19 @@ class Loop(Generic[State, Prepared]):
             await self._watch()
         self._observer.beat()
         return folded
+
+    def _in_turn(self) -> list[Owned[State]]:
+        """Whose turn it is: while published ranges are still to be folded again, only theirs. A fresh range of
+        another partition would meet a memory that is not whole yet. The others are not fetched meanwhile."""
+        held = list(self._owned.values())
+        rebuilding = [owned for owned in held if owned.plan]
+        waiting = {o.slot.partition for o in held if rebuilding and not o.plan}
+        if waiting != self._waiting_for_others:
+            self._consumer.pause(waiting)
+            ready = self._waiting_for_others - waiting
+            self._consumer.resume([p for p in ready if p in self._owned and self._owned[p].paused_until is None])
+            self._waiting_for_others = waiting
+        return rebuilding or held
 
     @staticmethod
     def _take_in(owned: Owned[Any], records: Sequence[Record]) -> None:
@@ -232,7 +253,10 @@ class Loop(Generic[State, Prepared]):
                     await self._fenced(owned)
                 case StateLost():
                     self._observer.state_lost(self._stage.name, partition, str(error))
-                    self._drop(owned, "state_lost", lost=True)
+                    # What happened to one slot happened to the server: whoever went on meanwhile would meet halves
+                    # of pairs that are still to be rebuilt.
+                    for other in list(self._owned.values()):
+                        self._drop(other, "state_lost", lost=True)
                 case Transient():
                     self._drop(owned, "abandoned")
                 case _:
@@ -242,7 +266,8 @@ class Loop(Generic[State, Prepared]):
     async def _fenced(self, owned: Owned[State]) -> None:
         """A refused write says that we are a zombie, or that the store was rolled back to an older token. The
         group knows which: only a member may commit."""
-        member = await self._consumer.commit({owned.slot.partition: owned.position})
+        offsets = {owned.slot.partition: owned.position}
+        member = await self._retry(owned, "commit", lambda: self._consumer.commit(offsets))
         if member and owned.slot.partition in self._consumer.assigned():
             self._drop(owned, "fenced")
         else:
@@ -267,7 +292,7 @@ class Loop(Generic[State, Prepared]):
             self._consumer.resume([owned.slot.partition])
             self._observer.resumed(self._stage.name, owned.slot.partition)
         folded = 0
-        while owned.paused_until is None:
+        while owned.paused_until is None and not (self._handing_over or self._stopping):
             batch = await self._next_batch(owned)
             if batch is None:
                 break
@@ -290,10 +315,9 @@ class Loop(Generic[State, Prepared]):
         """The next range that has to be folded again: whole, or not yet."""
         planned, buffer = owned.plan[0], owned.buffer
         complete = planned.first == planned.next or (buffer and buffer[-1].offset >= planned.next - 1)
-        if not complete:
-            bounds = await self._consumer.bounds(owned.slot.partition)
-            if not (bounds.end >= planned.next and buffer and buffer[-1].offset + 1 >= bounds.end):
-                return None
+        # Compaction may have taken the range's last records since: then the position tells.
+        if not complete and await self._consumer.position(owned.slot.partition) < planned.next:
+            return None
         records = [r for r in buffer if r.offset < planned.next]
         del buffer[: len(records)]
         owned.plan.popleft()
@@ -317,15 +341,16 @@ class Loop(Generic[State, Prepared]):
         except Transient:
             return None  # whether the log has ended cannot be said now
         self._observer.position(self._stage.name, owned.slot.partition, owned.position, bounds.end)
-        if bounds.end > owned.position:
+        if bounds.end > max(owned.position, await self._consumer.position(owned.slot.partition)):
             return None
         owned.active_at = now
         return Batch(owned.slot.partition, owned.position, owned.position, (), self._clock.now_ms(), idle=True)
 
     async def _process(self, owned: Owned[State], batch: Batch) -> int:
         started = self._clock.monotonic()
-        prepared = await self._retry(owned, "prepare", lambda: self._stage.prepare(owned.state, batch))
+        claim = await self._claim(owned) if self._stage.writes_in_prepare and batch.records else ""
         try:
+            prepared = await self._retry(owned, "prepare", lambda: self._stage.prepare(owned.state, batch))
             folded = self._stage.fold(owned.state, batch, prepared)
         except Oversize as error:
             return await self._fold_failed(owned, batch, Poison("too_large", str(error)), pausable=False)
@@ -335,7 +360,7 @@ class Loop(Generic[State, Prepared]):
             detail = f"{type(error).__name__} while folding"
             self._observer.fold_failed(self._stage.name, owned.slot.partition, batch.first, repr(error))
             return await self._fold_failed(owned, batch, Poison("fold_error", detail), pausable=True)
-        await self._write(owned, batch, folded)
+        await self._write(owned, batch, folded, claim)
         if len(batch.records) >= owned.limit:
             owned.limit = min(2 * owned.limit, self._settings.max_batch)
         self._observer.folded(
@@ -346,12 +371,14 @@ class Loop(Generic[State, Prepared]):
     async def _fold_failed(self, owned: Owned[State], batch: Batch, why: Poison, pausable: bool) -> int:
         """Halve until the one record is alone; then it is dead-lettered, or the partition pauses, by policy."""
         partition = owned.slot.partition
-        if len(batch.records) > 1 and batch.again is None:
+        whole = batch.again is not None and len(batch.records) > 1  # a published range cannot be halved
+        if len(batch.records) > 1 and not whole:
             owned.limit = len(batch.records) // 2
             owned.buffer[:0] = batch.records
             await self._reload(owned)
             return 0
-        if (pausable and self._settings.on_fold_error == "pause") or batch.refuse or not batch.records:
+        policy = pausable and self._settings.on_fold_error == "pause"
+        if policy or whole or batch.refuse or not batch.records:
             owned.buffer[:0] = batch.records
             if batch.again is not None:
                 owned.plan.appendleft(batch.again)
@@ -381,7 +408,28 @@ class Loop(Generic[State, Prepared]):
             raise StateLost(f"{owned.slot} stands at {snapshot.next}, not at {owned.stored}")
         owned.state, _ = self._stage.load(owned.slot.partition, snapshot.fields)
 
-    async def _write(self, owned: Owned[State], batch: Batch, folded: Folded[State]) -> None:
+    async def _claim(self, owned: Owned[State]) -> str:
+        """An empty compare-and-set, before `prepare` writes where nothing is fenced: a zombie, or a worker whose
+        store has come back empty, must leave nothing there. The fold's own write then has to come right behind
+        this one: else the store has forgotten, between the two, what `prepare` wrote."""
+        assert owned.stored is not None
+        claim = Write(token=owned.token, batch=secrets.token_hex(8), begin=owned.stored, next=owned.stored)
+        await self._commit(owned, claim)
+        return claim.batch
+
+    async def _commit(self, owned: Owned[State], write: Write) -> None:
+        """Apply it, or raise Fenced or StateLost."""
+        verdict: Verdict = await self._retry(owned, "commit", lambda: self._store.commit(owned.slot, write))
+        if write.set or verdict is not Verdict.APPLIED:
+            size = sum(map(len, write.set.values())) + len(write.outbox)
+            self._observer.committed(self._stage.name, owned.slot.partition, verdict.value, size)
+        match verdict:
+            case Verdict.FENCED:
+                raise Fenced(str(owned.slot))
+            case Verdict.MOVED | Verdict.LOST:
+                raise StateLost(f"{owned.slot}: {verdict.value} at {write.begin}")
+
+    async def _write(self, owned: Owned[State], batch: Batch, folded: Folded[State], after: str = "") -> None:
         """Steps 4 to 6 of the cycle."""
         write = Write(
             token=owned.token,
@@ -391,17 +439,9 @@ class Loop(Generic[State, Prepared]):
             set=folded.set,
             delete=folded.delete,
             outbox=encode_outbox(folded.outbox),
+            after=after,
         )
-        verdict = await self._retry(owned, "commit", lambda: self._store.commit(owned.slot, write))
-        size = sum(map(len, write.set.values())) + len(write.outbox)
-        self._observer.committed(self._stage.name, owned.slot.partition, verdict.value, size)
-        match verdict:
-            case Verdict.APPLIED | Verdict.REPEATED:
-                pass
-            case Verdict.FENCED:
-                raise Fenced(str(owned.slot))
-            case Verdict.MOVED | Verdict.LOST:
-                raise StateLost(f"{owned.slot}: {verdict.value} at {batch.first}")
+        await self._commit(owned, write)
         owned.state = folded.state
         owned.stored = owned.position = folded.next
         if folded.next < batch.next:
@@ -460,6 +500,10 @@ class Loop(Generic[State, Prepared]):
                 continue
             except Fenced:
                 continue
+            except StateLost as error:
+                self._observer.state_lost(self._stage.name, partition, str(error))
+                self._wanted[partition] = True
+                continue
             if self._wanted.pop(partition, None) is None:
                 continue  # revoked while its state was being restored
             self._owned[partition] = owned
@@ -473,6 +517,15 @@ class Loop(Generic[State, Prepared]):
         stage, slot = self._stage, Slot(self._stage.name, partition)
         token = secrets.token_hex(16)
         snapshot = await self._store.acquire(slot, token)
+        stored, forgotten = snapshot.next, list[str]()
+        try:
+            pending = decode_outbox(snapshot.outbox)
+        except StateCorrupt:
+            # What was to be published is not known any more: only the log can tell what was.
+            self._observer.quarantined(stage.name, partition, "outbox")
+            await self._store.quarantine(slot, "outbox", snapshot.outbox)
+            forgotten, pending, lost = list(snapshot.fields), [], True
+            snapshot = Snapshot(None, {}, b"")
         state, broken = stage.load(partition, snapshot.fields)
         for name in broken:
             self._observer.quarantined(stage.name, partition, name)
@@ -483,23 +536,24 @@ class Loop(Generic[State, Prepared]):
             lost = bool(await self._consumer.committed(partition))
         recovery = await stage.recover(partition, state, snapshot, bounds, lost)
         recovery = await self._check_bounds(slot, recovery, bounds)
-        pending = decode_outbox(snapshot.outbox)
-        if pending:
+        # Where the log is ahead of the store, the store's outbox has long been acknowledged.
+        if pending and not recovery.plan:
             await self._writer.publish(pending)
         owned = Owned(
             slot=slot,
             token=token,
             state=state,
             position=recovery.start,
-            stored=snapshot.next,
+            stored=stored,
             plan=deque(recovery.plan),
             limit=self._settings.max_batch,
             limiter=RateLimiter(self._settings.dead_letters_per_s, self._settings.dead_letter_burst),
         )
         fields = {**recovery.fields, **marks}
-        if snapshot.next != recovery.start or recovery.announce or fields or broken:
+        delete = [n for n in (*broken, *recovery.delete, *forgotten) if n not in fields]
+        if stored != recovery.start or recovery.announce or fields or delete:
             here = Batch(partition, recovery.start, recovery.start, (), self._clock.now_ms())
-            await self._write(owned, here, Folded(state, recovery.start, fields, recovery.announce, broken))
+            await self._write(owned, here, Folded(state, recovery.start, fields, recovery.announce, delete))
         self._consumer.seek(partition, recovery.start)
         self._observer.owned(stage.name, partition, recovery.start, len(recovery.plan))
         return owned
@@ -521,20 +575,25 @@ class Loop(Generic[State, Prepared]):
 
     async def _check_bounds(self, slot: Slot, recovery: Recovery, bounds: Bounds) -> Recovery:
         """Refuse to go on over missing records, or go on aloud: never silently."""
-        if bounds.begin <= recovery.start <= bounds.end:
+        until = max([recovery.start, *(r.next for r in recovery.plan)])
+        beyond = until > bounds.end
+        if bounds.begin <= recovery.start and not beyond:
             return recovery
         gap = LogGap(
             f"{self._stage.topic}/{slot.partition}",
-            recovery.start,
-            bounds.begin,
-            "Set runtime.on_log_gap to earliest to go on with what there is.",
+            until if beyond else recovery.start,
+            bounds.end if beyond else bounds.begin,
+            "The log ends before what was read from it: was the topic created anew? Offsets are the ledger's "
+            "identity: go back to the former log, or start with a new redis.prefix and new topics."
+            if beyond
+            else "Set runtime.on_log_gap to earliest and judge.on_gap to continue to go on with what there is.",
         )
         self._observer.gap(self._stage.name, slot.partition, str(gap))
         notice = self._stage.announce_gap(slot.partition, gap)
-        if self._settings.on_log_gap == "stop":
+        if beyond or self._settings.on_log_gap == "stop":
             await self._writer.publish(notice)
             raise gap
-        return Recovery(bounds.begin, (), (*recovery.announce, *notice), recovery.fields)
+        return Recovery(bounds.begin, (), (*recovery.announce, *notice), recovery.fields, recovery.delete)
 
     # Watching
 
@@ -548,7 +607,7 @@ class Loop(Generic[State, Prepared]):
             if stuck_s < self._settings.watchdog_s:
                 continue
             bounds = await self._consumer.bounds(owned.slot.partition)
-            if bounds.end <= owned.position:
+            if bounds.end <= max(owned.position, await self._consumer.position(owned.slot.partition)):
                 owned.active_at = now
                 continue
             self._observer.stalled(self._stage.name, owned.slot.partition, owned.position, bounds.end)

@@ -126,6 +126,11 @@ class MemoryConsumer:
         self._group.log.require_available()
         return self._group.log.bounds(self._group.topic, partition)
 
+    async def position(self, partition: int) -> int:
+        if partition not in self._positions:
+            raise Fenced(f"{self._group.topic}/{partition} is not assigned to us")
+        return self._positions[partition]
+
     async def close(self) -> None:
         """Leave the group after `on_revoked`, if still a member."""
         if self in self._group.members:

@@ -101,7 +101,7 @@ class MemoryStore:
             return Verdict.REPEATED
         if record.owner != write.token:
             return Verdict.FENCED
-        if record.next != write.begin:
+        if record.next != write.begin or (write.after and record.batch != write.after):
             return Verdict.MOVED
         for name in write.delete:
             record.fields.pop(name, None)
@@ -183,20 +183,34 @@ class MemoryStore:
 def _meet(entry: _Entry | None, half: Half) -> tuple[_Entry | None, Meeting]:
     """What `entry` becomes (None: it stays) and what `half` is told. The same table as in `store.lua`.
 
-    A half in mode EMITTED has its pair in a published bundle, whatever the store remembers: it becomes the
-    emitter even of an entry that waits on its own side, or the other half would emit the pair a second time.
+    A half that is published (SILENT, EMITTED) was counted, whatever the store remembers: it takes the place of
+    another of its id and side, which a worker left here whose write was refused. EMITTED, it becomes the emitter
+    in any case, or the pair would be emitted a second time.
     """
+    published, emitted = half.mode is not JoinMode.FRESH, half.mode is JoinMode.EMITTED
     if entry is None or (not entry.joined and entry.side == half.side):
-        if half.mode is JoinMode.EMITTED:
+        if emitted:
             return _Entry(True, half.side, half.origin, b""), Meeting(Met.PAIRED)
-        if entry is None:
+        if entry is not None and entry.origin == half.origin:
+            return None, _NEW
+        if entry is None or published:
             return _Entry(False, half.side, half.origin, half.payload), _NEW
-        return None, _NEW if entry.origin == half.origin else _DUPLICATE
+        return None, _DUPLICATE
     if not entry.joined:
         pair = _Entry(True, half.side, half.origin, entry.payload, entry.origin)
         return pair, Meeting(Met.PAIRED, entry.payload)
     if entry.side == half.side:
-        return None, Meeting(Met.PAIRED, entry.payload) if entry.origin == half.origin else _DUPLICATE
+        if entry.origin == half.origin:
+            return None, Meeting(Met.PAIRED, entry.payload)
+        if published and entry.partner != _UNKNOWN:
+            return entry._replace(origin=half.origin), Meeting(Met.PAIRED, entry.payload)
+        return None, _DUPLICATE
     if entry.partner == _UNKNOWN:
         return entry._replace(payload=half.payload, partner=half.origin), _SETTLED
-    return None, _SETTLED if entry.partner == half.origin else _DUPLICATE
+    if emitted:
+        return _Entry(True, half.side, half.origin, b"", entry.origin), Meeting(Met.PAIRED)
+    if entry.partner == half.origin:
+        return None, _SETTLED
+    if published:
+        return entry._replace(payload=half.payload, partner=half.origin), _SETTLED
+    return None, _DUPLICATE

@@ -42,7 +42,8 @@ class RedisStore:
 
     async def commit(self, slot: Slot, write: Write) -> Verdict:
         begin: Argument = "" if write.begin is None else write.begin
-        args: list[Argument] = [write.token, write.batch, begin, write.next, write.outbox, len(write.delete)]
+        args: list[Argument] = [write.token, write.batch, begin, write.after, write.next, write.outbox]
+        args.append(len(write.delete))
         args.extend(write.delete)
         for name, value in write.set.items():
             args += (name, value)

@@ -22,14 +22,17 @@ class Oversize(DriftlineError):
 class Range:
     """A range that was folded and published before and has to be folded again, exactly as it was.
 
-    `emitted` are the input offsets whose pairs its bundles carry, `duplicates` those it found to be duplicates;
-    `clock` is the wall clock it was read by."""
+    `emitted` are the input offsets whose pairs are published, here or later, `duplicates` those it found to be
+    duplicates; `clock` is the wall clock it was read by. `held` are the output partitions that hold its record
+    already; `settled`: all of them do, and a later range was published, so nothing of it is owed any more."""
 
     first: int
     next: int
     clock: int
     emitted: frozenset[int] = frozenset()
     duplicates: frozenset[int] = frozenset()
+    held: frozenset[int] = frozenset()
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,13 @@ class Folded(Generic[State]):
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """Where to read on, what to fold again first, what has to be said aloud before (as records), and fields
-    that recovery itself found out."""
+    that recovery itself found out, or has no more use for."""
 
     start: int
     plan: Sequence[Range] = ()
     announce: Sequence[Outgoing] = ()
     fields: Mapping[str, bytes] = field(default_factory=dict)
+    delete: Sequence[str] = ()
 
 
 class Stage(Protocol[State, Prepared]):
@@ -92,6 +96,11 @@ class Stage(Protocol[State, Prepared]):
     @property
     def reports_idle(self) -> bool:
         """Whether an idle partition folds an empty batch from time to time."""
+        ...
+
+    @property
+    def writes_in_prepare(self) -> bool:
+        """Whether `prepare` writes to the store."""
         ...
 
     def load(self, partition: int, fields: Mapping[str, bytes]) -> tuple[State, Sequence[str]]:

@@ -18,6 +18,7 @@
 --
 -- An entry is a half that waits or a pair. Origins are 8 bytes, big-endian.
 --   waits     side ("P" or "O"), origin, payload
+--             a half that is published (modes 1 and 2) takes the place of another of its side
 --   a pair    emitter's side in lower case, emitter's origin, then the partner's waiting entry,
 --             or nothing while the partner is unknown (a published range was read again before its other half)
 -- The emitter's payload is not kept: only the emitter is ever answered with a payload, its partner's.
@@ -39,20 +40,21 @@ return {redis.call('HGET', KEYS[1], 'next'), redis.call('HGETALL', KEYS[2]), red
 
 -- script: commit
 #!lua
--- KEYS meta, fields, outbox; ARGV token, batch, begin ('' if none), next, outbox, number of deletions,
--- names to delete, then name, value, ... to set. Returns a value of `store.Verdict`.
+-- KEYS meta, fields, outbox; ARGV token, batch, begin ('' if none), after ('' if any), next, outbox, number of
+-- deletions, names to delete, then name, value, ... to set. Returns a value of `store.Verdict`.
 local stored = redis.call('HMGET', KEYS[1], 'owner', 'batch', 'next')
 if not stored[1] then return 'lost' end
 if stored[2] == ARGV[2] then return 'repeated' end
 if stored[1] ~= ARGV[1] then return 'fenced' end
 if (stored[3] or '') ~= ARGV[3] then return 'moved' end
-local first = 7 + tonumber(ARGV[6])
-for i = 7, first - 1 do redis.call('HDEL', KEYS[2], ARGV[i]) end
+if ARGV[4] ~= '' and stored[2] ~= ARGV[4] then return 'moved' end
+local first = 8 + tonumber(ARGV[7])
+for i = 8, first - 1 do redis.call('HDEL', KEYS[2], ARGV[i]) end
 for i = first, #ARGV, 1000 do
   redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 999, #ARGV)))
 end
-if ARGV[5] == '' then redis.call('UNLINK', KEYS[3]) else redis.call('SET', KEYS[3], ARGV[5]) end
-redis.call('HSET', KEYS[1], 'next', ARGV[4], 'batch', ARGV[2])
+if ARGV[6] == '' then redis.call('UNLINK', KEYS[3]) else redis.call('SET', KEYS[3], ARGV[6]) end
+redis.call('HSET', KEYS[1], 'next', ARGV[5], 'batch', ARGV[2])
 return 'applied'
 
 -- script: quarantine
@@ -103,7 +105,7 @@ for d = 1, #days do
 end
 
 local byte, sub = string.byte, string.sub
-local modes, emitted = ARGV[3], string.byte('2')
+local modes, fresh, emitted = ARGV[3], string.byte('0'), string.byte('2')
 local answers, others, counts = {}, {}, {}
 local changed, listed = {}, {}
 
@@ -127,9 +129,10 @@ for i = 1, n do
   local key, half = ARGV[3 + i], ARGV[3 + n + i]
   local side, entry = byte(half), entries[key]
   local kind = entry and byte(entry)
+  local mode = modes == '' and fresh or byte(modes, i)
   local answer
   if not entry or kind == side then
-    if modes ~= '' and byte(modes, i) == emitted then
+    if mode == emitted then
       if entry then count(waiting(side, homes[key]), -1) end
       count('joined', 1)
       put(key, string.char(side + 32) .. sub(half, 2, 9))
@@ -138,8 +141,13 @@ for i = 1, n do
       count(waiting(side, 0), 1)
       put(key, half)
       answer = 'n'
+    elseif sub(entry, 2, 9) == sub(half, 2, 9) then
+      answer = 'n'
+    elseif mode ~= fresh then
+      put(key, half)
+      answer = 'n'
     else
-      answer = sub(entry, 2, 9) == sub(half, 2, 9) and 'n' or 'd'
+      answer = 'd'
     end
   elseif kind < 97 then
     count(waiting(kind, homes[key]), -1)
@@ -149,14 +157,25 @@ for i = 1, n do
   elseif kind == side + 32 then
     if sub(entry, 2, 9) == sub(half, 2, 9) then
       answer, others[#others + 1] = 'p', sub(entry, 19)
+    elseif mode ~= fresh and #entry > 9 then
+      put(key, string.char(side + 32) .. sub(half, 2, 9) .. sub(entry, 10))
+      answer, others[#others + 1] = 'p', sub(entry, 19)
     else
       answer = 'd'
     end
   elseif #entry == 9 then
     put(key, entry .. half)
     answer = 's'
+  elseif mode == emitted then
+    put(key, string.char(side + 32) .. sub(half, 2, 9) .. string.char(kind - 32) .. sub(entry, 2, 9))
+    answer, others[#others + 1] = 'p', ''
+  elseif sub(entry, 11, 18) == sub(half, 2, 9) then
+    answer = 's'
+  elseif mode ~= fresh then
+    put(key, sub(entry, 1, 9) .. half)
+    answer = 's'
   else
-    answer = sub(entry, 11, 18) == sub(half, 2, 9) and 's' or 'd'
+    answer = 'd'
   end
   answers[i] = answer
 end

@@ -1,4 +1,4 @@
-"""What the runtime asks of a store. Redis (`redis_store.py`) and memory (`memory_store.py`) pass one contract suite.
+"""What the runtime asks of a store. Redis (`redis_store.py`) and memory (`memory_store.py`) pass one suite.
 
 A *slot* is one stage's record of one input partition (`ingest/3`): where it stands in the log, who owns it,
 its state as named fields, and the outbox of its last write. A slot changes in one way only: `commit`.
@@ -39,7 +39,8 @@ class Write:
     """One compare-and-set: applied only if the slot stands at `begin` and is owned by `token`.
 
     `batch` is unique to the write; a repeat after a time-out recognises itself by it. `outbox` replaces the
-    former one, which the caller must have published before.
+    former one, which the caller must have published before. `after`, unless empty, is the write that must have
+    been the last: where the store has forgotten it, it has forgotten what we wrote elsewhere since.
     """
 
     token: str
@@ -49,6 +50,7 @@ class Write:
     set: Mapping[str, bytes] = field(default_factory=dict)
     delete: Sequence[str] = ()
     outbox: bytes = b""
+    after: str = ""
 
 
 class Verdict(enum.Enum):
@@ -60,7 +62,7 @@ class Verdict(enum.Enum):
     FENCED = "fenced"
     """Owned by another token."""
     MOVED = "moved"
-    """Ours, but it stands elsewhere than at `begin`: the store was rolled back."""
+    """Ours, but it stands elsewhere than at `begin`, or not behind `after`: the store was rolled back."""
     LOST = "lost"
     """The store holds no such slot any more."""
 

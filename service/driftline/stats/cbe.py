@@ -52,9 +52,9 @@ MONITOR_FIELDS: Final = (
 class WitnessTable:
     """The witnesses of a section, monitor after monitor; K witnesses, M monitors.
 
-    `monitor` int [K] ascending and every monitor present; `a`, `b` [K, 2], both lines of the variance; `slope`, `offset`, `log_weight`
-    [K, 2, 5] (log prior of the cell, -inf where it has none, each monitor's sums to ln 1); `back_slope`,
-    `back_offset` [K, 2]."""
+    `monitor` int [K] ascending and every monitor present; `a`, `b` [K, 2], both lines of the variance; `slope`,
+    `offset`, `log_weight` [K, 2, 5] (log prior of the cell, -inf where it has none; each monitor's add up to 1);
+    `back_slope`, `back_offset` [K, 2]."""
 
     monitor: Ints
     a: Floats
@@ -118,8 +118,12 @@ class BlockDetector:
         Raises ValueError on arrays of other shapes and on values that are not finite: one would blind a monitor
         for ever."""
         t = self.table
-        if not (due.shape == days.shape == start.shape == self.alarm.shape and y.shape == n.shape == t.monitor.shape):
-            raise ValueError(f"{len(t.monitor)} witnesses of {t.monitors} monitors; given {y.shape} and {due.shape}")
+        if not (
+            due.shape == days.shape == start.shape == self.alarm.shape and y.shape == n.shape == t.monitor.shape
+        ):
+            raise ValueError(
+                f"{len(t.monitor)} witnesses of {t.monitors} monitors; given {y.shape} and {due.shape}"
+            )
         seen = due[t.monitor] & (n > 0.0)
         y = np.where(seen, y, 0.0)
         if not (np.isfinite(y).all() and np.isfinite(n).all() and (days[due] > 0.0).all()):

@@ -40,14 +40,17 @@ class ModelMonitors:
             stream: StreamMonitors(section, settings, profile.since(stream))
             for stream, section in _sections(profile).items()
         }
-        self._thresholds = self._share_out()
+        self._share_budget()
 
     def update(self, stream: str, pane_start: int, counts: PaneCounts) -> list[Change]:
         """What changed with this pane. Raises ValueError for a stream without a reference, for counts of another
         shape, and for a pane that is no later than the stream's last."""
         if stream not in self.streams:
             raise ValueError(f"profile {self.profile.id} has no reference for {stream}")
-        return self.streams[stream].update(pane_start, counts, self._thresholds[stream])
+        monitors = self.streams[stream]
+        alone = stream == PREDICTIONS and pane_start + monitors.pane_ms < self.profile.since(PAIRS)
+        thresholds = self._alone if alone else self._thresholds[stream]
+        return monitors.update(pane_start, counts, thresholds)
 
     def adopt(self, profile: Profile) -> None:
         """Go on with a revision that adds a section: what was watched goes on as it was, only the shares of the
@@ -62,7 +65,7 @@ class ModelMonitors:
         for stream in sections.keys() - self.streams.keys():
             self.streams[stream] = StreamMonitors(sections[stream], self.settings, profile.since(stream))
         self.profile = profile
-        self._thresholds = self._share_out()
+        self._share_budget()
 
     def describe(self) -> list[MonitorStatus]:
         """Where every monitor stands."""
@@ -72,10 +75,17 @@ class ModelMonitors:
             for status in self.streams[stream].describe(self._thresholds[stream])
         ]
 
-    def _share_out(self) -> dict[str, NDArray[np.float64]]:
+    def _share_budget(self) -> None:
+        """Predictions have the whole of it until pairs are judged, in event time: when their reference became
+        known must not matter."""
+        self._thresholds = self._share_out(tuple(self.streams))
+        self._alone = self._share_out((PREDICTIONS,))[PREDICTIONS]
+
+    def _share_out(self, streams: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
         paging = {
             (stream, j): is_about_the_model(column.name)
             for stream, monitors in self.streams.items()
+            if stream in streams
             for j, column in enumerate(monitors.columns)
             if not column.why_not
         }

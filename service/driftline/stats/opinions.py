@@ -9,11 +9,11 @@ labelled event, 0 or 1, with the errors of a unit spread evenly over it: an orde
 
 from __future__ import annotations
 
+import importlib
 import struct
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
-
-from river import drift
 
 NAMES: Final = ("adwin", "page_hinkley")
 RIVER: Final = version("river").encode("ascii")
@@ -21,12 +21,19 @@ _NEVER: Final = -(1 << 63)
 _HEAD: Final = struct.Struct("<B2qdddddBI")
 
 
+@cache
+def river_drift() -> Any:
+    """river's detectors. Imported when first wanted: that takes a second, which processes that judge nothing, and
+    every command of the command line, can do without."""
+    return importlib.import_module("river.drift")
+
+
 class Opinions:
     """Both detectors of one monitor. `noticed` is the event time (ms) at which each last noticed a change."""
 
     def __init__(self) -> None:
-        self._adwin: Any = drift.ADWIN()  # type: ignore[no-untyped-call]
-        self._page_hinkley: Any = drift.PageHinkley()
+        self._adwin: Any = river_drift().ADWIN()
+        self._page_hinkley: Any = river_drift().PageHinkley()
         self.noticed: dict[str, int | None] = dict.fromkeys(NAMES)
 
     def update(self, x: float, time: int) -> set[str]:

@@ -22,7 +22,8 @@ Source = Literal["training", "first_events"]
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """`revision` counts from 1; the highest is in force. `source`: where the rows came from. Events
-    before `judged_from` (ms) belong to the reference and are not judged. Times are ms since the epoch."""
+    before `judged_from` (ms) belong to the reference and are not judged; pairs before `pairs_from`, where their
+    reference was learnt from the stream. Times are ms since the epoch."""
 
     model: str
     version: str
@@ -32,6 +33,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     pane_ms: int
     predictions: Section
     pairs: Section | None = None
+    pairs_from: int | None = None
     revision: int = 1
     id: str = ""
     v: int = PROFILE_VERSION
@@ -42,9 +44,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     def since(self, stream: str) -> int:
         """Events of a stream before this time (ms) belong to its reference, and are not judged."""
-        if self.source == "first_events" and stream == PAIRS and self.pairs is not None:
-            return self.pairs.end + 1
-        return self.judged_from
+        return self.judged_from if stream == PREDICTIONS or self.pairs_from is None else self.pairs_from
 
 
 class _Header(msgspec.Struct):
@@ -77,9 +77,12 @@ def make_profile(
     return _named(profile)
 
 
-def with_pairs(profile: Profile, pairs: Section) -> Profile:
-    """The next revision, which also knows the pairs stream. What it knew stays as it was, to the bit."""
-    return _named(msgspec.structs.replace(profile, pairs=pairs, revision=profile.revision + 1))
+def with_pairs(profile: Profile, pairs: Section, since: int | None = None) -> Profile:
+    """The next revision, which also knows the pairs stream, from `since` on (None: from its reference's end). What
+    it knew stays as it was, to the bit."""
+    since = pairs.end + 1 if since is None else since
+    revision = profile.revision + 1
+    return _named(msgspec.structs.replace(profile, pairs=pairs, pairs_from=since, revision=revision))
 
 
 def _named(profile: Profile) -> Profile:

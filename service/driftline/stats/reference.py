@@ -71,7 +71,7 @@ def learn_section(
     ends = np.append(np.flatnonzero(np.diff(pane)) + 1, rows.n)
     bounds = _unit_bounds(np.zeros(rows.n, np.uint8), ends, UNIT_ROWS, UNIT_ROWS)
     columns = [
-        _learn_column(stream, column, rows.columns[column.name], codes[:, i], ends, bounds, rows.sources, settings)
+        _learn_column(stream, column, rows.columns[column.name], codes[:, i], ends, bounds, settings)
         for i, column in enumerate(grid.columns)
     ]
     return Section(
@@ -108,7 +108,6 @@ def _learn_column(
     codes: NDArray[np.uint8],
     ends: NDArray[np.intp],
     row_bounds: NDArray[np.intp],
-    sources: NDArray[np.uint16] | None,
     settings: DetectionSettings,
 ) -> ColumnReference:
     counts = np.bincount(codes, minlength=CODES)
@@ -163,7 +162,7 @@ def _learn_column(
         units=units,
         most_rows=most_rows,
         longest_gap=_longest_gap(codes, row_bounds),
-        witnesses=_fit(questions, mapping[codes], bounds, scores, sources, settings),
+        witnesses=_fit(questions, mapping[codes], bounds, scores, settings),
         scores=scores.tolist(),
         mean=mean,
         sd=sd,
@@ -232,13 +231,13 @@ def _longest_gap(codes: NDArray[np.uint8], bounds: NDArray[np.intp]) -> int:
     return longest
 
 
-def _inflation_within(series: Floats, sources: NDArray[np.uint16] | None, unit: NDArray[np.intp]) -> Floats:
+def _inflation_within(series: Floats, unit: NDArray[np.intp]) -> Floats:
     """`a` of what varies inside units; what follows the last unit is left out. `unit` of each row, from 0."""
     if not len(unit):
         return np.ones(len(series))
     _, unit = np.unique(unit, return_inverse=True)
     n = len(unit)
-    return event_inflation(without_unit_means(series[:, :n], unit), None if sources is None else sources[:n])
+    return event_inflation(without_unit_means(series[:, :n], unit))
 
 
 def _fit(
@@ -246,7 +245,6 @@ def _fit(
     bins: NDArray[np.uint8],
     bounds: NDArray[np.intp],
     scores: Floats,
-    sources: NDArray[np.uint16] | None,
     settings: DetectionSettings,
 ) -> list[Witness]:
     """The questions with a, b and eps. `bins`: coarse bin of each row, in time order."""
@@ -264,8 +262,8 @@ def _fit(
             continue
         keep = np.ones(len(bins), np.bool_) if over_rows else has
         f = np.stack([witness_values(q.form, q.bin, scores) for q in group])
-        series, of = f[:, bins[keep]], None if sources is None else sources[keep]
-        a = np.stack([event_inflation(series, of), _inflation_within(series, of, unit_of[keep[: len(unit_of)]])])
+        series = f[:, bins[keep]]
+        a = np.stack([event_inflation(series), _inflation_within(series, unit_of[keep[: len(unit_of)]])])
         n = (counts if over_rows else counts[:, :MISSING_BIN]).sum(axis=1).astype(np.float64)
         seen = n > 0
         means = f @ counts[seen].T / n[seen]

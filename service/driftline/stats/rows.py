@@ -37,19 +37,34 @@ class Column:
         return Column(self.numbers[index], texts, None if self.status is None else self.status[index])
 
     @staticmethod
+    def concat(columns: Sequence[Column]) -> Column:
+        """One after the other."""
+        numbers = np.concatenate([column.numbers for column in columns])
+        texts: list[str | None] | None = None
+        if any(column.texts is not None for column in columns):
+            texts = []
+            for column in columns:
+                texts.extend([None] * len(column.numbers) if column.texts is None else column.texts)
+        status = None
+        if any(column.status is not None for column in columns):
+            status = np.concatenate(
+                [np.zeros(len(c.numbers), np.uint8) if c.status is None else c.status for c in columns]
+            )
+        return Column(numbers, texts, status)
+
+    @staticmethod
     def missing(n: int) -> Column:
         return Column(np.full(n, np.nan), None, np.full(n, MISSING, np.uint8))
 
 
 @dataclass(slots=True)
 class Rows:
-    """n rows: `times` int64 ms, `ids` uint64 (a hash of the event id), `columns` by name, and `sources`, the
-    input partition of each row, where that is known."""
+    """n rows: `times` int64 ms, `ids` uint64 (a hash of the event id), `columns` by name. Which partition a row
+    came through is not known here, so nothing can depend on it."""
 
     times: npt.NDArray[np.int64]
     ids: npt.NDArray[np.uint64]
     columns: dict[str, Column]
-    sources: npt.NDArray[np.uint16] | None = None
 
     @property
     def n(self) -> int:
@@ -57,8 +72,7 @@ class Rows:
 
     def take(self, index: Index) -> Rows:
         columns = {name: column.take(index) for name, column in self.columns.items()}
-        sources = None if self.sources is None else self.sources[index]
-        return Rows(self.times[index], self.ids[index], columns, sources)
+        return Rows(self.times[index], self.ids[index], columns)
 
     def sorted(self) -> Rows:
         """By (time, id), whatever the order of arrival."""
@@ -69,22 +83,20 @@ class Rows:
 
     @staticmethod
     def concat(parts: Sequence[Rows]) -> Rows:
-        """One after the other. A column that one part lacks is missing in all its rows; `sources` survive only
-        if every part has them."""
+        """One after the other. A column that one part lacks is missing in all its rows."""
         if len(parts) == 1:
             return parts[0]
         if not parts:
-            return Rows(np.empty(0, np.int64), np.empty(0, np.uint64), {}, np.empty(0, np.uint16))
+            return Rows(np.empty(0, np.int64), np.empty(0, np.uint64), {})
         names = sorted({name for part in parts for name in part.columns})
         columns = {
-            name: _concat([part.columns.get(name) or Column.missing(part.n) for part in parts]) for name in names
+            name: Column.concat([part.columns.get(name) or Column.missing(part.n) for part in parts])
+            for name in names
         }
-        held = [part.sources for part in parts if part.sources is not None]
         return Rows(
             np.concatenate([part.times for part in parts]),
             np.concatenate([part.ids for part in parts]),
             columns,
-            np.concatenate(held) if len(held) == len(parts) else None,
         )
 
     def to_raw_block(self, model: str, version: str, stream: str) -> RawBlock:
@@ -96,7 +108,7 @@ class Rows:
         return RawBlock(model, version, stream, times, ids, columns)
 
     @staticmethod
-    def from_raw_block(block: RawBlock, source: int) -> Rows:
+    def from_raw_block(block: RawBlock) -> Rows:
         """Raises StateCorrupt unless every array has n items, every number is finite or NaN, and every status
         is one we know."""
         times = _read(block.times, "<i8", np.int64, "times")
@@ -105,22 +117,7 @@ class Rows:
         if len(ids) != n:
             raise StateCorrupt(f"raw block: {n} times, {len(ids)} ids")
         columns = {name: _from_raw(name, column, n) for name, column in block.columns.items()}
-        return Rows(times, ids, columns, np.full(n, source, np.uint16))
-
-
-def _concat(columns: list[Column]) -> Column:
-    numbers = np.concatenate([column.numbers for column in columns])
-    texts: list[str | None] | None = None
-    if any(column.texts is not None for column in columns):
-        texts = []
-        for column in columns:
-            texts.extend([None] * len(column.numbers) if column.texts is None else column.texts)
-    status = None
-    if any(column.status is not None for column in columns):
-        status = np.concatenate(
-            [np.zeros(len(c.numbers), np.uint8) if c.status is None else c.status for c in columns]
-        )
-    return Column(numbers, texts, status)
+        return Rows(times, ids, columns)
 
 
 def _to_raw(column: Column) -> RawColumn:

@@ -2,7 +2,8 @@
 
 Rules speak on units of at least 30 rows. One warns once its condition has been true for three units in a row, and
 resolves once it has been false for as many. A column that goes missing for hours in its own reference has to be
-gone for more than twice the longest of these gaps. One unit is enough for cardinality, which rests on 56 counters.
+gone for more than twice the longest of these gaps. One unit is enough for cardinality, which rests on 56 counters; a
+column whose table did not hold all of its reference overflows at twice the share that was outside, or never.
 Memory is fixed: 64 flags and at most ten numbers a column, and 32 names that the reference does not know.
 """
 
@@ -63,6 +64,8 @@ class SchemaRules:
         """By monitor: in alarm?, units in a row that say otherwise, start of these. Absent: all is well."""
         reference = np.array([column.fine_counts for column in section.columns]).reshape(columns, CODES)
         self._before = reference[:, [MISSING, WRONG_TYPE]] / section.n
+        unseen = reference[:, UNSEEN : UNSEEN + UNSEEN_COUNTERS].sum(axis=1) / section.n
+        self._too_many = np.maximum(UNSEEN_SHARE, 2 * unseen)
         self._categorical = np.array([column.kind == "categorical" for column in section.columns], np.bool_)
         self._known = {f"{column.name}:schema" for column in section.columns}
 
@@ -102,7 +105,8 @@ class SchemaRules:
         broken = (shares >= NEARLY_ALL) & (self._before < HALF)
         for i, column in enumerate(self.section.columns):
             which = int(broken[i, 1])
-            words = ("has disappeared", "has changed its type")[which]
+            # What is whole again does not tell which of the two it was.
+            words = ("has disappeared", "has changed its type")[which] if broken[i].any() else "is gone or of another type"
             what = ("rows without a value", "values of another type")[which]
             yield _Finding(
                 monitor=f"{column.name}:schema",
@@ -117,7 +121,7 @@ class SchemaRules:
 
     def _overflowing(self) -> list[bool]:
         full = self.touched.sum(axis=1) >= TOUCHED
-        return [bool(x) for x in full & (self.unseen >= UNSEEN_SHARE * self.unseen_rows)]
+        return [bool(x) for x in full & (self.unseen >= self._too_many * self.unseen_rows)]
 
     def _cardinality_closes(self) -> bool:
         return any(self._overflowing()) or self.unseen_rows >= CARDINALITY_ROWS

@@ -41,7 +41,7 @@ class MonitorStatus:
     """Where a monitor stands. `why_not`: why it never pages (empty where it does). `log_evidence` is -inf before
     its first unit, and in alarm the log of the evidence that all is well again. `n`: values judged so far.
     `smallest_shift`: in words, what its reference lets it see; `a`, `b`: variance of a unit's mean over sigma^2
-    is a/n + b or more; `delay`: values needed, about, to see a shift of 0.2 SD (None where it is smaller than eps)."""
+    is a/n + b or more; `delay`: values needed, about, to see a shift of 0.2 SD (None where that is within eps)."""
 
     monitor: str
     alarm: bool

@@ -19,40 +19,37 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-MIN_PART = 200
-"""A source partition with fewer rows is too short to have an autocorrelation of its own."""
+MAX_STRIDE = 16
 MIN_AGGREGATES = 8
 SIGNIFICANCE = 3.0
+STRIDE_SIGNIFICANCE = 5.0
+"""Fifteen more looks must not find in noise what is not there; what lockstep hides is far beyond this."""
 
 
-def event_inflation(series: Floats, sources: NDArray[np.uint16] | None = None) -> Floats:
+def event_inflation(series: Floats) -> Floats:
     """`a` of each row of `series` [witnesses, n], which is in time order: float64 [witnesses], each >= 1.
 
-    It is estimated on the whole and, where rows came through several source partitions, on each of them too; the
-    largest is taken, because interleaving independent partitions in lockstep hides the autocorrelation of each.
+    Independent streams interleaved in lockstep hide their autocorrelation at small lags, and show it at strides of
+    their number: the sequence is taken at every stride from 1 to 16, and the largest counts. How events were
+    partitioned does not matter.
     """
-    a = _inflation(series)
-    if sources is None:
-        return a
-    for source in np.unique(sources):
-        part = series[:, sources == source]
-        if MIN_PART <= part.shape[1] < series.shape[1]:
-            a = np.maximum(a, _inflation(part))
-    return a
-
-
-def _inflation(series: Floats) -> Floats:
     n = series.shape[1]
-    if n < 4:
+    if n < 4 * MAX_STRIDE:
         return np.ones(len(series))
     rho = _autocorrelation(series)
+    strides = [_inflation(rho[:, ::stride], n, STRIDE_SIGNIFICANCE) for stride in range(2, MAX_STRIDE + 1)]
+    return np.maximum.reduce([_inflation(rho, n, SIGNIFICANCE), *strides])
+
+
+def _inflation(rho: Floats, n: int, significance: float) -> Floats:
+    """1 + 2 sum of rho over Geyer's initial positive sequence; 1 where the sum is within its noise."""
     lags = rho.shape[1] // 2 * 2
     pairs = rho[:, 0:lags:2] + rho[:, 1:lags:2]
     ended = pairs <= 0.0
     taken = np.where(ended.any(axis=1), ended.argmax(axis=1), pairs.shape[1])
     sums = np.cumsum(pairs, axis=1)
     total = np.where(taken > 0, sums[np.arange(len(sums)), np.maximum(taken - 1, 0)] - 1.0, 0.0)
-    significant = total > SIGNIFICANCE * np.sqrt(2.0 * np.maximum(taken, 1) / n)
+    significant = total > significance * np.sqrt(2.0 * np.maximum(taken, 1) / n)
     return np.where(significant, np.maximum(1.0, 1.0 + 2.0 * total), 1.0)
 
 
@@ -89,7 +86,7 @@ def pane_variance(means: Floats, n: Floats, variance: Floats, a: Floats) -> Floa
         size = n[: k * g].reshape(k, g)
         total = (means[:, : k * g].reshape(-1, k, g) * size).sum(axis=2)
         size_g = size.sum(axis=1)
-        observed = (total / size_g).var(axis=1, ddof=1) * (1.0 + 2.0 * np.sqrt(2.0 / (k - 1)))
+        observed = (total / size_g).var(axis=1, ddof=1) * (1.0 + np.sqrt(2.0 / (k - 1)))
         excess = np.divide(observed, variance, out=np.zeros_like(observed), where=variance > 0.0)
         b = np.maximum(b, excess - a * (1.0 / size_g).mean())
         g *= 2

@@ -1,0 +1,74 @@
+"""The screen: lines without a terminal, a picture on one, and tables of whatever was found."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from driftline.demo.checks import Check
+from driftline.demo.report import Report
+from driftline.demo.screen import Scene, Screen, picture, show_report
+from driftline.demo.watch import Seen, week_of
+
+APRIL = 1_364_806_800_000
+
+
+def scene() -> Scene:
+    seen = Seen(signals=[("alarm", "error:rate", APRIL, "the error [rate] rose")], watermark=APRIL)
+    seen.weeks[week_of(APRIL)] = [200, 50]
+    return Scene("publishing", 10, 100, 12.0, APRIL, seen, ["SIGKILL to ingest"])
+
+
+def test_without_a_terminal_a_line_every_few_seconds() -> None:
+    file = io.StringIO()
+    with Screen(Console(file=file, force_terminal=False, width=100)) as screen:
+        for now in (1.0, 2.0, 5.9):
+            screen.show(scene(), now)
+    assert file.getvalue().splitlines() == [
+        "10 of 100 events, 12/s; published up to 1 Apr, judged up to 1 Apr; 1 alarms",
+    ]
+
+
+def test_a_terminal_sees_weeks_signals_and_kills() -> None:
+    file = io.StringIO()
+    Console(file=file, width=100).print(picture(scene(), 40))
+    for words in ("25.0%", "the error [rate] rose", "SIGKILL to ingest"):
+        assert words in file.getvalue()
+
+
+def test_weeks_begin_on_monday() -> None:
+    assert week_of(APRIL) == 1_364_774_400_000
+    assert week_of(1_364_774_400_000 - 1) == 1_364_774_400_000 - 7 * 86_400_000
+
+
+def test_the_end_is_told_even_where_nothing_was_found() -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=100)
+    report = Report(
+        predictions_published=0,
+        outcomes_published=0,
+        predictions_counted=0,
+        outcomes_counted=0,
+        duplicates=0,
+        refused=0,
+        joined=0,
+        pending=0,
+        expired=0,
+        orphans=0,
+        duplicates_by_kind={},
+        refused_by_reason={},
+        orphans_by_fate={},
+        signals=[],
+        signal_latency_s={"p50": None, "p99": None},
+        kills=[],
+        judged_until="",
+        checks=[],
+        passed=False,
+        events_per_s=0.0,
+        wall_s={},
+        versions={},
+    )
+    show_report(console, report, [Check("it works", False, "0 against 1")])
+    assert "FAIL" in file.getvalue()
+    assert b'"predictions_published": 0' in report.to_json()

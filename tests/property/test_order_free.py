@@ -1,0 +1,127 @@
+"""The same events give the same verdicts, also where order, partitions, batches and processes change together.
+
+What is compared, bit for bit: signals (ids and bodies), profiles (ids), detectors and profiles as the judges store
+them, the counts of every pane, the rows of the references.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from faults.data import Feed, Message, feed
+from faults.extra import Features, end_of, in_order, plain, stream
+from faults.oracle import Facts, assert_same, assert_true, facts
+from faults.runs import clean
+from faults.scenario import KILL, LEAVE, STEP, play
+from faults.world import STAGES, Shape, World
+
+SENT = feed(seconds=False)
+N = 2_400
+
+
+async def outcome_of(sent: Feed, messages: list[Message], shape: Shape) -> Facts:
+    world = World(shape)
+    world.publish(messages)
+    await world.drain(sent.end)
+    found = facts(world)
+    assert_true(found, sent)
+    assert not found.backfilled
+    return found
+
+
+def shuffled(messages: list[Message], seed: int, jitter_ms: float = 1_500) -> list[Message]:
+    """Each up to `jitter_ms` earlier or later than it was."""
+    rng = np.random.default_rng(seed)
+    due = rng.uniform(-jitter_ms, jitter_ms, len(messages))
+    return in_order([replace(m, due=m.due + float(moved)) for m, moved in zip(messages, due, strict=True)])
+
+
+def dealt_out(messages: list[Message], partitions: int) -> list[Message]:
+    """One after the other to each partition in turn: the two halves of a pair, and copies, are on any."""
+    return [replace(m, route=f"={i % partitions}") for i, m in enumerate(messages)]
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 4])
+async def test_partitions_in_turn(partitions: int) -> None:
+    """Mutation: in `Ledger.watermark`, take the maximum over the busy sources: panes close before all have come."""
+    sent = feed(seconds=False)  # of two that differ and lie on two partitions, none is the first
+    shape = Shape(partitions=partitions, max_batch=800 // partitions)
+    assert_same(await outcome_of(sent, dealt_out(sent.messages, partitions), shape), await clean(sent))
+
+
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 1_000),
+    partitions=st.sampled_from([1, 2, 3, 4, 6]),
+    blocks=st.integers(1, 5),
+    max_batch=st.integers(40, 900),
+    judge_batch=st.integers(1, 50),
+)
+async def test_all_of_it_at_once(seed: int, partitions: int, blocks: int, max_batch: int, judge_batch: int) -> None:
+    """Mutation: in `JudgeStage.fold`, close panes once a batch, behind all its bundles; or leave `.sorted()` out of
+    `onboarding._before`."""
+    shape = Shape(partitions=partitions, blocks=blocks, max_batch=max_batch, judge_batch=judge_batch)
+    assert_same(await outcome_of(SENT, shuffled(SENT.messages, seed), shape), await clean(SENT))
+
+
+@pytest.mark.parametrize("leave", [True, False])
+async def test_another_process_for_every_batch(leave: bool) -> None:
+    """What is stored is the whole of the state: written, read and gone on with after every step, of workers that
+    leave in order or die. Mutation: leave `pending` out of `StreamMonitors.to_state`, or `closed` out of the
+    model's record."""
+    world = World(Shape(max_batch=200))
+    world.publish(SENT.messages)
+    for _ in range(SENT.truth.predictions.total() // 100):
+        for stage in STAGES:
+            if leave:
+                await play(world, [STEP(stage, 2), LEAVE(stage)])
+            else:
+                await play(world, [STEP(stage, 1), KILL(stage, "after_publish", soon=True)])
+    assert len(world.groups["judge"].members) <= 1
+    await world.drain(SENT.end)
+    found = facts(world)
+    assert_true(found, SENT)
+    assert_same(found, await clean(SENT))
+
+
+def _new_names(i: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Six of 30 new features, which all appear in every pane, in any order."""
+    made = plain(i, rng)
+    if i >= 1_600:
+        made |= {f"new {zlib.crc32(b'%d' % j) % 1_000:03}": 1.0 for j in range(i % 5, 30, 5)}
+    return made
+
+
+def _new_places(i: int, rng: np.random.Generator) -> dict[str, Any]:
+    return {**plain(i, rng), "place": f"street {rng.zipf(1.3) % 5_000}"}
+
+
+def _digests(fields: dict[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(data).hexdigest() for name, data in fields.items()}
+
+
+@pytest.mark.parametrize("features", [_new_names, _new_places])
+async def test_caps_do_not_ask_who_came_first(features: Features) -> None:
+    """D36, D37: new names, and more categories than are told apart. Mutation: sort `grid._categories` by count
+    alone, as `dict.items` has them; or keep no more than the first name in `PaneCounts.merge`."""
+    messages = stream(N, features)
+    made = []
+    for seed, shape in enumerate([Shape(), Shape(max_batch=37), Shape(partitions=4, max_batch=100)]):
+        world = World(shape)
+        world.publish(shuffled(messages, seed))
+        if seed == 1:
+            await play(world, [op for _ in range(30) for op in (STEP("ingest", 2), LEAVE("ingest"))])
+        await world.drain(end_of(N))
+        made.append(facts(world))
+    for found in made[1:]:
+        assert found.profiles == made[0].profiles
+        assert found.signals.keys() == made[0].signals.keys()
+        assert _digests(found.detectors) == _digests(made[0].detectors) != {}
