@@ -13,7 +13,7 @@ help:
 	@echo 'make demo     drift on real data, against a broker and a store that come along (about 3 minutes)'
 	@echo 'make test     all tests, the connected ones included   (ARGS="-k name" for some)'
 	@echo 'make check    style, types, schemas, generated pages'
-	@echo 'make bench    what an event costs: CPU seconds per million   (ARGS="--events 1000000")'
+	@echo 'make bench    what an event costs, beside the ceiling and Faust (about 7 minutes; ARGS=--quick: 2)'
 	@echo 'make format   bring style, schemas and generated pages up to date'
 	@echo 'make setup    only install, into .venv'
 	@echo 'PYTHON=...    the interpreter to use (3.11 to 3.13; found by itself otherwise)'
@@ -30,11 +30,11 @@ check: .venv/.dev
 test: .venv/.dev
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: .venv/.dev
-	$(BIN)/python tests/bench/ingest_cost.py $(ARGS)
-
 demo: .venv/.demo
 	$(BIN)/driftline demo $(ARGS)
+
+bench: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix service tests
