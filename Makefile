@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 to 3.13, nothing else. Another interpreter: make test PYTHON=/path/to/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench demo format
+.PHONY: help setup check test test-real bench demo format
 
 PYTHON ?=
 CANDIDATES := python3 python3.13 python3.12 python3.11
@@ -12,6 +12,7 @@ ARGS ?=
 help:
 	@echo 'make demo     drift on real data, against a broker and a store that come along (about 3 minutes)'
 	@echo 'make test     all tests, the connected ones included   (ARGS="-k name" for some)'
+	@echo 'make test-real  the connected tests on a real Apache Kafka and Redis (CONTRIBUTING.md says where from)'
 	@echo 'make check    style, types, schemas, generated pages'
 	@echo 'make bench    what an event costs, beside the ceiling and Faust (about 7 minutes; ARGS=--quick: 2)'
 	@echo 'make format   bring style, schemas and generated pages up to date'
@@ -29,6 +30,9 @@ check: .venv/.dev
 
 test: .venv/.dev
 	$(BIN)/python -m pytest $(ARGS)
+
+test-real: .venv/.dev
+	$(BIN)/python -m pytest --real $(ARGS)
 
 demo: .venv/.demo
 	$(BIN)/driftline demo $(ARGS)

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from driftline.answering import CONDITION, watch_servers
 from driftline.clock import SystemClock
 from driftline.config.model import Config
 from driftline.errors import Misconfigured
@@ -17,6 +18,7 @@ from driftline.react.metrics import ReactMetrics
 from driftline.registry import ProfileRegistry
 from driftline.runtime.kafka_consumer import KafkaConsumer
 from driftline.runtime.kafka_reader import KafkaReader
+from driftline.runtime.kafka_topics import KafkaTopics
 from driftline.runtime.kafka_writer import KafkaWriter
 from driftline.runtime.log import LogReader
 from driftline.runtime.loop import Loop
@@ -57,7 +59,7 @@ class Service:
         self._registry = ProfileRegistry(self._reader, config.topics.profiles, self._clock)
         self._metrics = Metrics()
         self._progress = Progress(config.runtime.watchdog_s, self._clock)
-        self._readiness = Readiness()
+        self._readiness = Readiness(("started", "state", "store", "log", CONDITION))
 
     async def run(self) -> None:
         """Raises Misconfigured where it cannot start, and whatever stops a loop for the operator to see."""
@@ -90,7 +92,11 @@ class Service:
         for name in (signal.SIGTERM, signal.SIGINT):
             running.add_signal_handler(name, stop)
         tasks = [asyncio.create_task(loop.run()) for loop in loops]
-        watcher = asyncio.create_task(self._watch_readiness(loops))
+        topics = [spec.name for spec in topic_specs(self._config)]
+        watchers = [
+            asyncio.create_task(self._watch_readiness(loops)),
+            asyncio.create_task(watch_servers(self._describe, topics, self._store, self._readiness)),
+        ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             stop()
@@ -102,7 +108,13 @@ class Service:
                 if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                     raise error
         finally:
-            watcher.cancel()
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+
+    async def _describe(self) -> dict[str, int]:
+        async with KafkaTopics(self._kafka) as topics:
+            return await topics.describe()
 
     async def _watch_readiness(self, loops: Sequence[Running]) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Stages as processes of their own over the embedded broker and store, to be killed; and the audit afterwards."""
+"""Stages as processes of their own over a broker and a store, to be killed; and the audit afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import orjson
 from redis.asyncio import Redis
@@ -27,7 +27,7 @@ from driftline.demo.memory_audit import JoinFigures, StoreAudit
 from driftline.demo.settings import clean_environment
 from driftline.demo.signals import Spoken, audit_signals
 from driftline.errors import Transient
-from driftline.runtime.embedded import EmbeddedServer, die_with_parent
+from driftline.runtime.embedded import die_with_parent
 from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_topics import KafkaTopics
 from driftline.runtime.kafka_writer import KafkaWriter
@@ -36,7 +36,7 @@ from driftline.service import GRACE_S
 from driftline.wiring import kafka_settings, topic_specs
 from kills.wire import Wire
 from kills.workload import BLOCKS, REFERENCE_EVENTS, REFERENCE_PAIRS, SOURCES
-from support.servers import unique
+from support.servers import AnyServer, AnyServers, connection, unique
 
 StageName = Literal["ingest", "judge"]
 
@@ -116,14 +116,23 @@ class Worker:
 class Cluster:
     """For `async with`: topics and keys of its own on servers that run. Whatever it started is dead afterwards."""
 
-    def __init__(self, bootstrap: str, store: EmbeddedServer, directory: Path) -> None:
+    def __init__(
+        self,
+        servers: AnyServers,
+        directory: Path,
+        settings: Mapping[str, Any] | None = None,
+        store: AnyServer | None = None,
+    ) -> None:
+        """`settings` are more of the configuration, by section; `store` is another one than that of `servers`."""
+        url = servers.redis_url if store is None else f"redis://{store.address}/0"
         self.name = unique("kills")
-        self._store_port = store.port
+        self._store_port = (store or servers.redis).port
         self._file = directory / "driftline.yaml"
-        self._file.write_bytes(orjson.dumps(_settings(self.name, bootstrap, store)))
+        kafka = connection(servers)["kafka"]
+        self._file.write_bytes(orjson.dumps(_settings(self.name, kafka, url, settings or {})))
         self.config = load(self._file, environ={}).config
-        kafka = kafka_settings(self.config)
-        self._reader, self._writer, self._kafka = KafkaReader(kafka), KafkaWriter(kafka), kafka
+        self._kafka = kafka_settings(self.config)
+        self._reader, self._writer = KafkaReader(self._kafka), KafkaWriter(self._kafka)
         self._store = StoreAudit(self.config.redis.url, self.config.redis.prefix)
         self._redis: Any = Redis.from_url(self.config.redis.url)
         self._numbers = itertools.count(1)
@@ -131,7 +140,7 @@ class Cluster:
         self._wires: list[Wire] = []
         self.published = dict.fromkeys(range(SOURCES), 0)
 
-    async def __aenter__(self) -> Cluster:
+    async def __aenter__(self) -> Self:
         async with KafkaTopics(self._kafka) as topics:
             await topics.create(topic_specs(self.config))
         return self
@@ -273,17 +282,15 @@ class Cluster:
         return Counter(reasons.values())
 
 
-def _settings(name: str, bootstrap: str, store: EmbeddedServer) -> dict[str, Any]:
-    return {
+def _settings(name: str, kafka: Mapping[str, Any], store_url: str, more: Mapping[str, Any]) -> dict[str, Any]:
+    settings: dict[str, Any] = {
         "kafka": {
-            "bootstrap": bootstrap,
+            **kafka,
             "group": name,
-            "idempotent": False,
-            "end_lags": True,
             "session_timeout_ms": round(1000 * SESSION_S),
             "rebalance_timeout_ms": round(1000 * SESSION_S),
         },
-        "redis": {"url": f"redis://{store.address}/0", "prefix": name},
+        "redis": {"url": store_url, "prefix": name},
         "topics": {"prefix": f"{name}.", "partitions": {"events": SOURCES, "blocks": BLOCKS}},
         # Many small ranges: a kill meets one of them in the middle.
         "ingest": {"max_batch": 40, "poll_ms": 50, "idle_after_s": 3_600},
@@ -291,3 +298,4 @@ def _settings(name: str, bootstrap: str, store: EmbeddedServer) -> dict[str, Any
         "runtime": {"revoke_deadline_s": 0.8, "http": {"enabled": False}},
         "logging": {"format": "text"},
     }
+    return {section: values | more.get(section, {}) for section, values in settings.items()}

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from driftline.runtime.embedded import EmbeddedServers
-
 pytest.register_assert_rewrite("kills.oracle")
 
 from kills.cluster import Cluster  # noqa: E402
 from kills.workload import Said, Workload, clean_run, make_workload  # noqa: E402
+from support.servers import AnyServers  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +29,7 @@ def clean(work: Workload) -> Said:
 
 
 @pytest.fixture
-async def cluster(servers: EmbeddedServers, tmp_path: Path) -> AsyncIterator[Cluster]:
+async def cluster(servers: AnyServers, tmp_path: Path) -> AsyncIterator[Cluster]:
     """Topics and keys of its own on the shared servers; no worker yet."""
-    async with Cluster(servers.kafka_bootstrap, servers.redis, tmp_path) as made:
+    async with Cluster(servers, tmp_path) as made:
         yield made

@@ -76,3 +76,5 @@ async def test_topics_are_counted_and_missed(log_bench: LogBench) -> None:
         await log_bench.reader.partitions("nowhere")
     with pytest.raises(Misconfigured, match="no topic 'nowhere'"):
         await log_bench.reader.bounds("nowhere")
+    with pytest.raises(Misconfigured, match="no topic 'nowhere'"):
+        await log_bench.reader.bounds_of("nowhere", [0])

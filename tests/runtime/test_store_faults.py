@@ -91,7 +91,7 @@ async def test_a_server_that_keeps_its_settings_to_itself_is_taken_with_a_warnin
 
 async def test_a_write_whose_answer_was_lost_recognises_itself(server: AnyServer) -> None:
     """C27. Mutation: drop the comparison of batches in `commit`: the repetition is told MOVED."""
-    async with Proxy(int(server.address.rpartition(":")[2])) as proxy:
+    async with Proxy(server.port) as proxy:
         store = RedisStore(RedisSettings(f"redis://127.0.0.1:{proxy.port}/0", timeout_s=0.3))
         await store.acquire(SLOT, "a")
         await store.commit(SLOT, Write("a", "1", None, 5))

@@ -1,4 +1,4 @@
-"""Apache Kafka as its makers publish it: jars from Maven Central, one node in KRaft mode, on the Java found here."""
+"""Apache Kafka as its makers publish it: jars from Maven Central, one node in KRaft mode, on the Java."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from support.own import Unavailable, free_port
 
 _REDIS: Final = "redis:7.4"
 _READY_S: Final = 60.0
-_PING: Final = b"PING\r\n"
 
 
 def require_docker() -> None:
@@ -47,7 +46,7 @@ class Container:
 
         self.version = f"{image} (Docker)"
         self.address = f"127.0.0.1:{port}"
-        self._port = port
+        self.port = port
         self._question = question
         made = DockerContainer(image).with_bind_ports(f"{port}/tcp", port)
         for name, value in environment.items():
@@ -66,10 +65,12 @@ class Container:
             self._made.start()
             self._created = True
         deadline = time.monotonic() + _READY_S
-        while not _answers(self._port, self._question):
+        while not _answers(self.port, self._question):
             if time.monotonic() > deadline:
                 raise Unavailable(f"{self.version} does not answer on {self.address}")
             time.sleep(0.1)
+        if self._question == redis_server.PING:
+            redis_server.wait_until_loaded(self.port)
 
     def stop(self, *, kill: bool = False) -> None:
         container = self._made.get_wrapped_container()
@@ -104,7 +105,7 @@ def kafka_container() -> Container:
 def redis_container(directory: Path, *, durable: bool) -> Container:
     port = free_port()
     command = ["redis-server", "--port", str(port), "--dir", "/data", *redis_server.options(durable=durable)]
-    return Container(_REDIS, port, _PING, {}, command, directory)
+    return Container(_REDIS, port, redis_server.PING, {}, command, directory)
 
 
 def _answers(port: int, question: bytes) -> bool:

@@ -33,6 +33,11 @@ class Server(Protocol):
     """Name, version and origin, for people."""
 
     @property
+    def port(self) -> int:
+        """On 127.0.0.1, unless the environment says where the server is."""
+        ...
+
+    @property
     def address(self) -> str:
         """host:port"""
         ...
@@ -84,6 +89,7 @@ class Elsewhere:
     def __init__(self, version: str, address: str) -> None:
         self.version = version
         self.address = address
+        self.port = int(address.rpartition(":")[2])
 
     def start(self) -> None: ...
 

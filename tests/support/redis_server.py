@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Final
+
+import redis
 
 from support.own import OwnServer, Unavailable
 
@@ -18,6 +21,8 @@ SETTINGS: Final = {
     "save": "",
 }
 """What the tests need of any store: it survives a kill but for its last second."""
+PING: Final = b"PING\r\n"
+_LOADED_S: Final = 20.0
 APPEND_ONLY_FILE: Final = "appendonlydir/appendonly.aof.1.incr.aof"
 
 
@@ -25,6 +30,20 @@ def options(*, durable: bool) -> list[str]:
     """On the command line."""
     settings = SETTINGS if durable else SETTINGS | {"appendonly": "no"}
     return [part for name, value in settings.items() for part in (f"--{name}", value)]
+
+
+def wait_until_loaded(port: int) -> None:
+    """A server that has begun to listen may still be reading its file."""
+    deadline = time.monotonic() + _LOADED_S
+    while True:
+        try:
+            with redis.Redis(port=port) as there:
+                there.ping()
+            return
+        except redis.exceptions.ConnectionError:  # BusyLoadingError is one
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 class RedisServer(OwnServer):
@@ -42,4 +61,8 @@ class RedisServer(OwnServer):
             address = ["--port", str(port), "--bind", "127.0.0.1"]
             return [found, *address, "--dir", str(directory), *options(durable=durable)]
 
-        super().__init__("redis", command, b"PING\r\n", directory)
+        super().__init__("redis", command, PING, directory)
+
+    def wait_ready(self) -> None:
+        super().wait_ready()
+        wait_until_loaded(self.port)

@@ -67,9 +67,8 @@ class Servers:
 
 def connection(servers: AnyServers) -> dict[str, dict[str, Any]]:
     """The part of the configuration that leads to them."""
-    kafka: dict[str, Any] = {"bootstrap": servers.kafka_bootstrap}
-    if isinstance(servers, EmbeddedServers):
-        kafka |= {"idempotent": False, "end_lags": True}
+    embedded = isinstance(servers, EmbeddedServers)
+    kafka = {"bootstrap": servers.kafka_bootstrap, "idempotent": not embedded, "end_lags": embedded}
     return {"kafka": kafka, "redis": {"url": servers.redis_url}}
 
 

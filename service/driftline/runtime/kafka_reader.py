@@ -28,24 +28,33 @@ class KafkaReader:
         self._settings = settings
         self._consumer: Any = None
         self._one = asyncio.Lock()
+        self._found: set[str] = set()
 
     async def partitions(self, topic: str) -> int:
         async with KafkaTopics(self._settings) as topics:
             found = await topics.describe()
         if topic not in found:
             raise Misconfigured(f"there is no topic {topic!r}: create it")
+        self._found.add(topic)
         return found[topic]
+
+    async def _require(self, topic: str) -> None:
+        """Misconfigured if there is no such topic, when it is first asked for: aiokafka would wait for one."""
+        if topic not in self._found:
+            await self.partitions(topic)
 
     async def bounds(self, topic: str) -> dict[int, Bounds]:
         return await self.bounds_of(topic, range(await self.partitions(topic)))
 
     async def bounds_of(self, topic: str, partitions: Collection[int]) -> dict[int, Bounds]:
         """The bounds of some partitions."""
+        await self._require(topic)
         async with self._connected(f"looking at the bounds of {topic}") as consumer:
             found = await self._bounds(consumer, [TopicPartition(topic, p) for p in partitions])
         return {tp.partition: bounds for tp, bounds in found.items()}
 
     async def read(self, topic: str, partition: int, start: int, stop: int) -> list[Record]:
+        await self._require(topic)
         tp = TopicPartition(topic, partition)
         records: list[Record] = []
         async with self._connected(f"reading {topic}/{partition}") as consumer:

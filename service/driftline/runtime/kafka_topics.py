@@ -99,7 +99,10 @@ class KafkaTopics:
         """Brokers learn of a change a little after it was made; until then they deny a topic that exists."""
         try:
             async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
-                while (names & (await self.describe()).keys()) != (names if there else set()):
+                while True:
+                    told = names & (await self.describe()).keys()
+                    if told == (names if there else set()):
+                        return
                     await asyncio.sleep(_LOOK_EVERY_S)
         except TimeoutError as error:
             raise kafka_error(self._settings, doing, error) from error

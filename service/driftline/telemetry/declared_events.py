@@ -28,6 +28,8 @@ EVENTS: Final = (
     Event("http.failed", ERROR, "The metrics server ended unasked."),
     Event("embedded.started", INFO, "A broker and a store of our own run, in memory."),
     Event("embedded.stopped", INFO, "They are stopped; what they held is gone."),
+    Event("servers.failing", WARNING, "The broker, a topic that we read, or the store is not there, for `detail`."),
+    Event("servers.answering", INFO, "All of them are there."),
     Event("topic.created", INFO, "A topic was created."),
     Event("topic.found", DEBUG, "A topic exists already and is taken as it is."),
     Event("partition.owned", INFO, "A partition was taken over; it is read on from `start`."),
