@@ -33,10 +33,12 @@ async def test_away_and_back(real: RealServers, cluster: RealCluster, work: Work
     workers = [cluster.start(stage) for stage in STAGES]
     health = [Health(worker) for worker in workers]
     await cluster.publish(work.records)
-    await cluster.until("ingest is at work", partial(cluster.beyond, "ingest", len(work.records) // 4))
+    await cluster.until("judge is at work", partial(cluster.beyond, "judge", 0))
+    await cluster.until("ingest is far enough", partial(cluster.beyond, "ingest", len(work.records) // 4))
     real.kafka.stop(kill=True)
     try:
         await asyncio.sleep(_AWAY_S)
+        assert all(worker.running for worker in workers), "\n".join(worker.tail for worker in workers)
         assert [await one.alive() for one in health] == [True, True]
         assert [await one.ready() for one in health] == [False, False]
     finally:

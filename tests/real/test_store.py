@@ -78,7 +78,8 @@ async def test_the_last_second_is_lost(
         missing("the append-only file of this Redis is not ours to cut")
     workers = [cluster.start(stage) for stage in STAGES]
     publishing = asyncio.create_task(cluster.publish_slowly(work.records, 6.0))
-    await cluster.until("ingest is past all copies", partial(cluster.beyond, "ingest", _PAST_COPIES), every_s=0.01)
+    await cluster.until("judge is at work", partial(cluster.beyond, "judge", 0))
+    await cluster.until("ingest is past all copies", partial(cluster.beyond, "ingest", _PAST_COPIES))
     size = file.stat().st_size
     await asyncio.sleep(_LOST_S)
     positions = {stage: await cluster.positions(stage) for stage in STAGES}

@@ -25,9 +25,9 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 _BEFORE: Final = 3_000
 _FLAPS_FOR_S: Final = 40.0
-_JOINS_WITHIN_S: Final = 5.0
+_JOINS_WITHIN_S: Final = 8.0
 _STAYS_S: Final = 1.0
-_FLAPS: Final = 4
+_FLAPS: Final = 3
 _MOST_WITHOUT_PROGRESS_S: Final = 12.0
 """A killed member is missed after the session time-out (2 s), then whoever is left has to take over (2 s), and may
 be disturbed in that once more."""
@@ -135,6 +135,7 @@ async def test_a_member_that_flaps(cluster: RealCluster, work: Workload, clean: 
         else:
             code, _ = await worker.terminate()
             assert code in (0, -signal.SIGTERM), worker.tail  # the latter if it had only just been born
+        cluster.workers.remove(worker)
     await publishing
     assert taken >= _FLAPS, f"the second worker had a share {taken} times"
     assert await longest < _MOST_WITHOUT_PROGRESS_S

@@ -126,6 +126,7 @@ class ApacheKafka(OwnServer):
         return file
 
     def _format(self) -> None:
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # A leading dash would be taken for an option.
+        cluster = urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         command = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties(self.port))]
         subprocess.run(self._jvm(*command), check=True, capture_output=True, timeout=60)
