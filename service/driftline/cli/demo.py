@@ -1,4 +1,4 @@
-"""`driftline demo`: a year of flights, real processes, two kills, and an audit."""
+"""`driftline demo`: a year of flights, real processes, three kills, a retraining, and an audit."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def demo(
     ] = False,
     speed: Annotated[int, typer.Option(min=100, help="Events published a second.")] = 10_000,
 ) -> None:
-    """Watch a model of flight delays through 2013: 500,000 events, two SIGKILLs, and every event counted.
+    """Watch a model of flight delays through 2013: 500,000 events, three SIGKILLs, one retraining.
 
-    Starts a broker and a store of its own. Exit code 0 only if all adds up, 1 if not, 2 if it cannot run.
+    Starts a broker and a store of its own, counts every event, and says whether retraining helped. Exit code 0
+    only if all adds up and a retraining was deployed, 1 if not, 2 if it cannot run.
     """
     if report is not None and not report.parent.is_dir():
         raise Misconfigured(f"--report: there is no directory {report.parent}")

@@ -1,1 +1,1 @@
-"""The demo: a year of real flights through real processes, two of which are killed, and an audit of every event."""
+"""The demo: a year of flights through real processes that are killed, a retraining, and an audit of every event."""

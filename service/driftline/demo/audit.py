@@ -6,7 +6,7 @@ follow each other without gap or overlap in every partition; what the tallies sa
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -36,6 +36,8 @@ class LedgerFigures:
     which it may be judged. `problems` is empty if the ledger is sound."""
 
     tallies: Counter[str] = field(default_factory=Counter)
+    by_version: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """The tallies by version of the model; "" for outcomes that have met no prediction."""
     refused: Counter[str] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
     """Rows in blocks, by stream."""
@@ -114,8 +116,10 @@ def _audit_partition(where: str, values: Iterable[tuple[int, bytes]], figures: L
 
 
 def _add(bundle: dict[str, Any], figures: LedgerFigures) -> None:
-    for _, _, *counts in bundle["tallies"]:
-        figures.tallies.update(dict(zip(TALLY, counts, strict=True)))
+    for _, version, *counts in bundle["tallies"]:
+        tally = dict(zip(TALLY, counts, strict=True))
+        figures.tallies.update(tally)
+        figures.by_version[version].update(tally)
     for block in bundle["blocks"]:
         raw = block[0] == "raw"
         n = len(block[_TIMES_OF_RAW]) // _INT64_BYTES if raw else block[_ROWS_OF_BINNED]

@@ -6,12 +6,14 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
+from driftline.demo.answers import Answers, alert_storms, request_storms, unanswered
 from driftline.demo.audit import LedgerFigures
 from driftline.demo.memory_audit import JoinFigures
 from driftline.demo.processes import Kill
 from driftline.demo.report import Published
+from driftline.demo.settings import COOLDOWN_S
 from driftline.demo.signals import Spoken, storms
 
 ERROR_MONITOR: Final = "error:rate"
@@ -47,6 +49,16 @@ def check_counts(published: Published, ledger: LedgerFigures, join: JoinFigures)
         _same("records read = records published", ledger.records, published.predictions + published.outcomes),
         _same("outcomes received = outcomes published", ledger.outcomes_received, published.outcomes),
         _same("joined, by the ledger = joined, by the store", ledger.joined, join.joined),
+        _same(
+            "predictions counted, by version = predictions published, without copies and poison",
+            _by_version(ledger, "predictions", published.predictions_by_version),
+            dict(published.predictions_by_version),
+        ),
+        _same(
+            "joined, by version = outcomes published of these predictions",
+            _by_version(ledger, "outcomes_joined", published.outcomes_by_version),
+            dict(published.outcomes_by_version),
+        ),
         _same("duplicates = copies that were sent", ledger.duplicates, published.copies),
         _same("orphans = outcomes whose prediction was poison", join.orphans, published.lonely),
         _same("refused by reason = poison that was sent", dict(ledger.refused), dict(published.refusals)),
@@ -75,11 +87,32 @@ def check_dead_letters(refused: int, letters: int) -> Check:
     return _same("every refused record is on the dead-letter topic", letters, refused)
 
 
-def check_processes(kills: Sequence[Kill], stages: Sequence[str], exits: Mapping[str, int | None]) -> list[Check]:
+def _by_version(ledger: LedgerFigures, name: str, published: Mapping[str, int]) -> dict[str, int]:
+    """Of all versions that the ledger knows or that were published, but those with nothing."""
+    versions = {*ledger.by_version, *published}
+    return {version: n for version in versions if (n := ledger.by_version[version][name])}
+
+
+def check_answers(answers: Answers, retraining: Sequence[Mapping[str, Any]]) -> list[Check]:
+    """Whether the loop was closed, once. Not whether it helped: that is what it is."""
+    deployed = [row for row in retraining if row["deployed"]]
+    return [
+        Check("a retraining was requested, done and deployed", bool(deployed), f"{len(deployed)}"),
+        _none("every request was started, has succeeded, and is deployed", unanswered(answers)),
+        _none("no second request within the cool-down", request_storms(answers.requests, round(COOLDOWN_S * 1000))),
+        _none("no second incident of a cause while one is open", alert_storms(answers.alerts)),
+        _none("every alert, request and lifecycle event has an id of its own", answers.problems),
+    ]
+
+
+def check_processes(
+    kills: Sequence[Kill], stages: Sequence[str], names: Sequence[str], exits: Mapping[str, int | None]
+) -> list[Check]:
+    """`names`: all processes, of which `stages` had to be killed."""
     killed = {kill.stage: kill.exit_code for kill in kills}
     return [
         _same("each stage was killed in mid-stream", killed, dict.fromkeys(stages, -signal.SIGKILL.value)),
-        _same("each stage ends in order when asked to", dict(exits), dict.fromkeys(stages, 0)),
+        _same("each process ends in order when asked to", dict(exits), dict.fromkeys(names, 0)),
     ]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from driftline.demo.flights import CATEGORIES, MINUTE_MS, NEVER, NUMBERS, Flights, Ints
+from driftline.demo.flights import CATEGORIES, MINUTE_MS, NEVER, NUMBERS, Flights, Ints, Texts
 from driftline.demo.model import MODEL, VERSION, Predictions
 from driftline.demo.poison import KINDS, spoil
 from driftline.runtime.log import Outgoing
@@ -33,10 +33,12 @@ SEED: Final = 2013
 class Script:
     """Who says what when: entry i publishes `kind[i]` of flight `row[i]` at event time `at[i]` (ms), in order of
     time. Every flight has one prediction, which is poison for SPOILT of them: their outcomes find no partner.
-    COPIES predictions are sent a second time. A function of the flights and the seed alone."""
+    COPIES predictions are sent a second time. A function of the flights, what versions say, and the seed."""
 
     flights: Flights
     predictions: Predictions
+    version: Texts
+    """The version that predicts each flight."""
     at: Ints
     kind: npt.NDArray[np.uint8]
     row: Ints
@@ -52,8 +54,24 @@ class Script:
 
     def lonely(self) -> int:
         """How many outcomes are of a prediction that is poison: they can find no partner, and only they."""
-        poisoned = np.fromiter(self.poison, np.int64, len(self.poison))
-        return int((self.flights.known_at[poisoned] != NEVER).sum())
+        return int((self.flights.known_at[~self.clean] != NEVER).sum())
+
+    @property
+    def clean(self) -> npt.NDArray[np.bool_]:
+        """The flights whose prediction is not poison."""
+        clean = np.ones(self.flights.n, np.bool_)
+        clean[list(self.poison)] = False
+        return clean
+
+    def switched(self, time: int, version: str, predictions: Predictions) -> Script:
+        """The same script with another version's predictions of the flights from event time `time` on. Nothing at
+        or after `time` may have been published."""
+        new = self.flights.time >= time
+        said = Predictions(
+            np.where(new, predictions.score, self.predictions.score),
+            np.where(new, predictions.late, self.predictions.late),
+        )
+        return replace(self, predictions=said, version=np.where(new, version, self.version))
 
     def refusals(self) -> dict[str, int]:
         """How many records are to be refused, by reason."""
@@ -62,7 +80,7 @@ class Script:
     def records(self, first: int, after: int, topic: str, partitions: int) -> list[Outgoing]:
         """The records of entries `first <= i < after`. Everything said of a flight goes to one partition."""
         rows = self.row[first:after].tolist()
-        columns = _Columns(self.flights, self.predictions, rows)
+        columns = _Columns(self, rows)
         out = []
         for place, (kind, row) in enumerate(zip(self.kind[first:after].tolist(), rows, strict=True)):
             key = columns.ids[place].encode()
@@ -94,14 +112,17 @@ def write_script(flights: Flights, predictions: Predictions, copies: int = COPIE
     row = np.concatenate([np.arange(n), told, copied])
     order = np.lexsort((row, kind, at))
     poison = {int(flight): number % len(KINDS) for number, flight in enumerate(poisoned)}
-    return Script(flights, predictions, at[order], kind[order], row[order], poison)
+    version = np.full(n, VERSION, dtype=object)
+    return Script(flights, predictions, version, at[order], kind[order], row[order], poison)
 
 
 class _Columns:
     """The values of some flights as Python objects, taken out of the arrays once."""
 
-    def __init__(self, flights: Flights, predictions: Predictions, rows: Sequence[int]) -> None:
+    def __init__(self, script: Script, rows: Sequence[int]) -> None:
+        flights, predictions = script.flights, script.predictions
         at = np.asarray(rows, np.int64)
+        self._version = script.version[at].tolist()
         self.ids: list[str] = flights.id[at].tolist()
         self._time = flights.time[at].tolist()
         self._known_at = flights.known_at[at].tolist()
@@ -118,7 +139,7 @@ class _Columns:
             "type": "prediction",
             "id": self.ids[place],
             "model": MODEL,
-            "version": VERSION,
+            "version": self._version[place],
             "time": self._time[place],
             "features": dict(zip((*CATEGORIES, *NUMBERS), self._features[place], strict=True)),
             "prediction": self._predicted[place],

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib.util
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,6 +66,11 @@ class Flights:
             texts={name: column[rows] for name, column in self.texts.items()},
             numbers={name: column[rows] for name, column in self.numbers.items()},
         )
+
+    def known_until(self, time: int) -> Flights:
+        """The same flights as they are known at `time`, ms: outcomes that come later have not come."""
+        known = (self.known_at != NEVER) & (self.known_at <= time)
+        return replace(self, known_at=np.where(known, self.known_at, NEVER), late=self.late & known)
 
 
 def data_directory() -> Path:

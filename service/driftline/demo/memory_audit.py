@@ -1,16 +1,22 @@
 """The audit of Redis: what the memory of the join holds, entry by entry, and where the stages stand.
 
-Keys and entries are read as `runtime/store.lua` documents them, without the pipeline's code.
+Keys and entries are read as `runtime/store.lua` documents them, without the pipeline's code; all but `reacted`,
+which is only waited for.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from redis.asyncio import Redis
+
+from driftline.react.state import CORE, from_fields
+from driftline.runtime.redis_client import RedisSettings
+from driftline.runtime.redis_store import RedisStore
+from driftline.runtime.store import Slot
 
 SHARDS: Final = 64
 _FIGURE_OF: Final = {ord("P"): "pending", ord("O"): "orphans_waiting", ord("p"): "pairs", ord("o"): "pairs"}
@@ -49,9 +55,11 @@ class StoreAudit:
 
     def __init__(self, url: str, prefix: str) -> None:
         self._redis: Any = Redis.from_url(url)
+        self._store = RedisStore(RedisSettings(url), prefix=prefix)
         self._prefix = prefix
 
     async def close(self) -> None:
+        await self._store.close()
         await self._redis.aclose()
 
     async def next_of(self, stage: str, partition: int) -> int:
@@ -62,6 +70,11 @@ class StoreAudit:
     async def owned(self, stage: str, partition: int) -> bool:
         """Whether a worker has ever taken this partition over."""
         return bool(await self._redis.hexists(f"{{{self._prefix}:{stage}:{partition}}}:meta", "owner"))
+
+    async def reacted(self) -> Mapping[str, int]:
+        """Where react stands in the topics it reads (signals, lifecycle, commands); empty before it has begun."""
+        state, _ = from_fields(await self._store.peek(Slot("react", 0), (CORE,)))
+        return {} if state is None else state.positions
 
     async def join(self) -> JoinFigures:
         figures = JoinFigures()

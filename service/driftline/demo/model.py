@@ -1,18 +1,21 @@
-"""The model that is watched: gradient boosting on the flights of January, which has seen winter only."""
+"""The model that is watched: gradient boosting, at first on the flights of January, which has seen winter only."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from driftline.demo.flights import CATEGORIES, NUMBERS, Flights, Floats
+from driftline.demo.flights import CATEGORIES, NEVER, NUMBERS, Flights, Floats
 
 MODEL: Final = "flight-delay"
 VERSION: Final = "january"
 THRESHOLD: Final = 0.5
+FIRST_MONTH: Final = 4
+"""Publishing begins on the first of this month."""
 
 
 @dataclass(frozen=True)
@@ -27,26 +30,46 @@ class DelayModel:
     """Predicts whether a flight will be late. Deterministic: fixed seed, no early stopping. Shallow trees: deeper
     ones learn January by heart and err more in February already."""
 
-    def __init__(self, january: Flights) -> None:
+    def __init__(self, flights: Flights, weights: Floats | None = None) -> None:
+        """`weights`: how much each flight counts; None: all the same."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        arrived = january.take(january.known_at >= 0)
+        came = flights.known_at != NEVER
+        arrived = flights.take(came)
         self._codes = {name: _codes_of(arrived.texts[name]) for name in CATEGORIES}
         self._model: Any = HistGradientBoostingClassifier(
             categorical_features=list(range(len(CATEGORIES))), max_depth=3, early_stopping=False, random_state=0
         )
-        self._model.fit(self._matrix(arrived), arrived.late)
+        with _one_thread():
+            self._model.fit(self._matrix(arrived), arrived.late, None if weights is None else weights[came])
 
     def predict(self, flights: Flights) -> Predictions:
-        score: Floats = np.round(self._model.predict_proba(self._matrix(flights))[:, 1], 4)
-        return Predictions(score, score > THRESHOLD)
+        with _one_thread():
+            return predictions_of(np.round(self._model.predict_proba(self._matrix(flights))[:, 1], 4))
 
     def _matrix(self, flights: Flights) -> Floats:
-        """Categories as their number in January, NaN for those that January did not have."""
+        """Categories as their number in the training set, NaN for those it did not have."""
         coded = [
             np.array([self._codes[name].get(value, np.nan) for value in flights.texts[name]]) for name in CATEGORIES
         ]
         return np.column_stack([*coded, *(flights.numbers[name] for name in NUMBERS)])
+
+
+def predictions_of(score: Floats) -> Predictions:
+    return Predictions(score, score > THRESHOLD)
+
+
+def watched(flights: Flights) -> Flights:
+    """The flights that the demo publishes."""
+    return flights.take(flights.month >= FIRST_MONTH)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Threads that wait for each other on busy cores take ten times as long."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
 def _codes_of(values: npt.NDArray[np.object_]) -> dict[str, float]:

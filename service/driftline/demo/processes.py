@@ -1,4 +1,4 @@
-"""The stages as processes of their own: started, killed, started again, stopped."""
+"""The stages and the retraining job as processes of their own: started, killed, started again, stopped."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Kill:
     exit_code: int
 
 
-class StageProcess:
-    """`driftline run --stages STAGE` with a configuration file. Its log survives in `log`, over restarts too."""
+class Process:
+    """A command under a name. Its log survives in `log`, over restarts too."""
 
-    def __init__(self, stage: str, config: Path, directory: Path, clock: Clock) -> None:
-        self.stage = stage
-        self.log = directory / f"{stage}.log"
-        self._command = driftline_command("run", "--stages", stage, "--config", str(config))
+    def __init__(self, name: str, command: Sequence[str], directory: Path, clock: Clock) -> None:
+        self.name = name
+        self.log = directory / f"{name}.log"
+        self._command = command
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -62,19 +62,19 @@ class StageProcess:
     def check(self) -> None:
         """Misconfigured, with the end of its log, if it has ended by itself."""
         if self._process is not None and (code := self._process.poll()) is not None:
-            raise Misconfigured(f"the {self.stage} process has ended by itself, exit code {code}. {self._tail()}")
+            raise Misconfigured(f"the {self.name} process has ended by itself, exit code {code}. {self._tail()}")
 
     def kill(self, event_time: int, published: int) -> Kill:
         """SIGKILL, and start again at once. Misconfigured if it was not running."""
         self.check()
         process = self._process
         if process is None:
-            raise Misconfigured(f"the {self.stage} process is not running: it cannot be killed")
+            raise Misconfigured(f"the {self.name} process is not running: it cannot be killed")
         at = self._clock.now_ms()
         process.kill()
         code = process.wait()
         self.start()
-        return Kill(self.stage, process.pid, at, event_time, published, code)
+        return Kill(self.name, process.pid, at, event_time, published, code)
 
     async def stop(self) -> int | None:
         """SIGTERM, and SIGKILL after STOP_S. Its exit code; None if it was not running or did not obey."""
@@ -95,6 +95,15 @@ class StageProcess:
     def _tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         return "\n".join(["Its log ends:", *lines])
+
+
+class StageProcess(Process):
+    """`driftline run --stages STAGE` with a configuration file."""
+
+    def __init__(self, stage: str, config: Path, directory: Path, clock: Clock) -> None:
+        super().__init__(
+            stage, driftline_command("run", "--stages", stage, "--config", str(config)), directory, clock
+        )
 
 
 def driftline_command(*arguments: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Publishes a script at a steady rate and remembers when it said what."""
+"""Publishes a script at a steady rate, holds where it is told to, and remembers when it said what."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Final
 
+import numpy as np
+
 from driftline.clock import Clock
 from driftline.demo.events import COPY, OUTCOME, POISON, PREDICTION, Script
+from driftline.demo.flights import NEVER
 from driftline.runtime.log import LogWriter
 
 CHUNK_S: Final = 0.1
@@ -16,8 +19,8 @@ CHUNK_S: Final = 0.1
 
 
 class Publisher:
-    """`run` publishes everything; the rest tells how far it has come. One chunk is acknowledged before the next
-    is sent, so event time reaches the log in order."""
+    """`run` publishes; the rest tells how far it has come. One chunk is acknowledged before the next is sent, so
+    event time reaches the log in order."""
 
     def __init__(
         self, script: Script, writer: LogWriter, topic: str, partitions: int, per_second: int, clock: Clock
@@ -30,10 +33,15 @@ class Publisher:
         self._clock = clock
         self._begins: list[int] = []
         self._sent_at: list[int] = []
-        self._counts: Counter[int] = Counter()
-        self._started = 0.0
+        self._counts: Counter[tuple[str, int]] = Counter()
+        self._started: float | None = None
+        self._before_s = 0.0
         self.done = 0
         self.by_partition = dict.fromkeys(range(partitions), 0)
+
+    @property
+    def script(self) -> Script:
+        return self._script
 
     @property
     def total(self) -> int:
@@ -42,11 +50,18 @@ class Publisher:
     @property
     def predictions(self) -> int:
         """Published as prediction events, copies and poison included."""
-        return self._counts[PREDICTION] + self._counts[COPY] + self._counts[POISON]
+        return self._total(PREDICTION) + self._total(COPY) + self._total(POISON)
 
     @property
     def outcomes(self) -> int:
-        return self._counts[OUTCOME]
+        return self._total(OUTCOME)
+
+    def by_version(self, kind: int) -> dict[str, int]:
+        """How many events of a kind were published, by the version that predicts the flight."""
+        return {version: n for (version, of_kind), n in self._counts.items() if of_kind == kind}
+
+    def _total(self, kind: int) -> int:
+        return sum(self.by_version(kind).values())
 
     @property
     def event_time(self) -> int:
@@ -55,26 +70,46 @@ class Publisher:
 
     @property
     def per_second(self) -> float:
-        """Events published a second so far."""
-        return self.done / max(self._clock.monotonic() - self._started, CHUNK_S)
+        """Events published a second so far, holds left out."""
+        running = 0.0 if self._started is None else self._clock.monotonic() - self._started
+        return self.done / max(self._before_s + running, CHUNK_S)
 
-    async def run(self) -> None:
-        """Never more than the rate, less where the log is slower. Transient passes through."""
+    def switch(self, script: Script) -> None:
+        """Go on with another script, of the same entries and alike up to here."""
+        self._script = script
+
+    async def run(self, until: int | None = None) -> None:
+        """Publish what is due before event time `until`, ms; None: everything. Never more than the rate, less where
+        the log is slower. Transient passes through."""
+        end = self._script.n if until is None else int(np.searchsorted(self._script.at, until))
+        begin = self.done
         started = self._started = self._clock.monotonic()
-        for first in range(0, self._script.n, self._chunk):
-            after = min(first + self._chunk, self._script.n)
-            records = self._script.records(first, after, self._topic, self._partitions)
-            early = started + first / self._chunk * CHUNK_S - self._clock.monotonic()
-            await asyncio.sleep(max(0.0, early))
-            self._begins.append(int(self._script.at[first]))
-            self._sent_at.append(self._clock.now_ms())
-            await self._writer.publish(records)
-            self._counts.update(self._script.kind[first:after].tolist())
-            for record in records:
-                self.by_partition[record.partition] += 1
-            self.done = after
+        try:
+            while self.done < end:
+                first, after = self.done, min(self.done + self._chunk, end)
+                records = self._script.records(first, after, self._topic, self._partitions)
+                early = started + (first - begin) / self._chunk * CHUNK_S - self._clock.monotonic()
+                await asyncio.sleep(max(0.0, early))
+                self._begins.append(int(self._script.at[first]))
+                self._sent_at.append(self._clock.now_ms())
+                await self._writer.publish(records)
+                versions = self._script.version[self._script.row[first:after]].tolist()
+                self._counts.update(zip(versions, self._script.kind[first:after].tolist(), strict=True))
+                for record in records:
+                    self.by_partition[record.partition] += 1
+                self.done = after
+        finally:
+            self._started = None
+            self._before_s += self._clock.monotonic() - started
 
     def sent_before(self, time: int) -> int | None:
         """Wall time, ms, at which the last event older than event time `time` was sent; None if there is none."""
         chunk = bisect_left(self._begins, time) - 1
         return self._sent_at[chunk] if chunk >= 0 else None
+
+
+def paired_by_version(publisher: Publisher) -> dict[str, int]:
+    """How many outcomes were published whose prediction was taken, by the version that predicted."""
+    script = publisher.script
+    lonely = Counter(script.version[(script.flights.known_at != NEVER) & ~script.clean].tolist())
+    return {version: n - lonely[version] for version, n in publisher.by_version(OUTCOME).items()}

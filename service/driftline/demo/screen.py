@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import calendar
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -21,11 +22,20 @@ from driftline.demo.watch import Seen
 
 LINE_EVERY_S: Final = 5.0
 MOST_WEEKS: Final = 16
-SIGNALS_SHOWN: Final = 6
+SIGNALS_SHOWN: Final = 5
+ALERTS_SHOWN: Final = 5
 _BAR: Final = 40
 _FULL: Final = 0.5
 """The error rate at which a week's bar is full."""
-_COLOURS: Final = {"alarm": "bold red", "resolved": "green", "info": "cyan"}
+_COLOURS: Final = {
+    "alarm": "bold red",
+    "resolved": "green",
+    "info": "cyan",
+    "open": "bold red",
+    "updated": "red",
+    "retrain": "bold magenta",
+    "told": "magenta",
+}
 
 
 @dataclass
@@ -77,9 +87,10 @@ class Screen:
 
 def line(scene: Scene) -> str:
     alarms = sum(state == "alarm" for state, *_ in scene.seen.signals)
+    alerts = sum(state in ("open", "updated", "resolved") for state, *_ in scene.seen.alerts)
     return (
         f"{scene.done:,} of {scene.total:,} events, {scene.per_second:,.0f}/s; published up to "
-        f"{day(scene.event_time)}, judged up to {_judged(scene)}; {alarms} alarms"
+        f"{day(scene.event_time)}, judged up to {_judged(scene)}; {alarms} alarms, {alerts} alerts"
     )
 
 
@@ -96,8 +107,11 @@ def picture(scene: Scene, height: int) -> RenderableType:
             f"judged: {_judged(scene)}",
         )
         parts.append(facts)
-        parts.append(_weeks(scene.seen, max(4, min(MOST_WEEKS, height - 22))))
-        parts.append(Panel(_signals(scene.seen.signals), title="signals", title_align="left"))
+        parts.append(_weeks(scene.seen, max(4, min(MOST_WEEKS, height - 30))))
+        said = _said(scene.seen.signals, SIGNALS_SHOWN)
+        parts.append(Panel(said, title="signals", title_align="left"))
+        said = _said(scene.seen.alerts, ALERTS_SHOWN)
+        parts.append(Panel(said, title="alerts, retraining, deployment", title_align="left"))
     parts += [Text(note, style="yellow") for note in scene.notes]
     return Group(*parts)
 
@@ -112,10 +126,10 @@ def _weeks(seen: Seen, shown: int) -> RenderableType:
     return Panel(table, title="error by week (from blocks)", title_align="left")
 
 
-def _signals(signals: Sequence[tuple[str, str, int, str]]) -> RenderableType:
+def _said(said: Sequence[tuple[str, str, int, str]], shown: int) -> RenderableType:
     lines = [
         Text.assemble((f"{state:9}", _COLOURS.get(state, "")), (f"{day(time):>6}  ", "dim"), sentence)
-        for state, _, time, sentence in signals[-SIGNALS_SHOWN:]
+        for state, _, time, sentence in said[-shown:]
     ]
     return Group(*lines) if lines else Text("none yet", style="dim")
 
@@ -139,6 +153,8 @@ def show_report(console: Console, report: Report, checks: Sequence[Check]) -> No
             Text(state, style=_COLOURS.get(state, "")), onset, str(signal["time"])[:10], signal["sentence"]
         )
     console.print(said)
+    for row in report.retraining:
+        _show_retraining(console, row)
     figures = Table("", "", title="counted from the blocks topic and Redis", title_justify="left", box=None)
     figures.columns[1].justify = "right"
     for name in (
@@ -156,11 +172,55 @@ def show_report(console: Console, report: Report, checks: Sequence[Check]) -> No
         figures.add_row(name.replace("_", " "), f"{getattr(report, name):,}")
     latency = report.signal_latency_s
     figures.add_row("signal latency, p50 / p99", f"{_seconds(latency['p50'])} / {_seconds(latency['p99'])}")
+    for version, counts in report.by_version.items():
+        figures.add_row(f"predictions counted, {version}", f"{counts['predictions']:,}")
+    opened = sum(alarm["status"] == "open" for alarm in report.alarms)
+    figures.add_row("alerts (incidents opened)", f"{len(report.alarms)} ({opened})")
     figures.add_row("kills", ", ".join(str(kill["stage"]) for kill in report.kills))
     console.print(figures)
     for check in checks:
         verdict = Text("  ok  ", style="green") if check.holds else Text(" FAIL ", style="bold white on red")
         console.print(Text.assemble(verdict, check.claim, (f"  {check.detail}" if check.detail else "", "dim")))
+
+
+def _show_retraining(console: Console, row: Mapping[str, Any]) -> None:
+    """A request, and the plain answer to whether it helped."""
+    table = Table("", "", title="retraining", title_justify="left", box=None)
+    window = row["window"]
+    table.add_row("requested", f"{row['requested']}: {row['reason']}")
+    table.add_row("window", f"{window['from']} to {window['to']}. {window['why']}")
+    table.add_row("deployed", f"{row['version']} on {row['deployed']}, in place of {row['replaces']}")
+    table.add_row("error before", _share(row["error_before"]))
+    table.add_row("error after", f"{_share(row['error_after'])} over {row['flights']:,} flights")
+    table.add_row("error without", f"{_share(row['error_without'])} over the same flights")
+    months = (
+        f"{calendar.month_abbr[m['month']]} {_share(m['error_after'])} for {_share(m['error_without'])}"
+        for m in row["by_month"]
+    )
+    table.add_row("by month", ", ".join(months))
+    console.print(table)
+    console.print(Text(f"{answer_of(row)}", style="bold"))
+
+
+def answer_of(row: Mapping[str, Any]) -> str:
+    """Whether it helped, in a sentence."""
+    if row["answer"] is None:
+        return "Nobody can say whether retraining helped: nothing was deployed."
+    difference = row["error_after"] - row["error_without"]
+    how = {
+        "helped": "It helped",
+        "made no difference": "It made no difference",
+        "made it worse": "It made it worse",
+    }
+    return (
+        f"Did retraining help? {how[row['answer']]}: the error over the flights since is "
+        f"{_share(row['error_after'])}, and would have been {_share(row['error_without'])} without "
+        f"({100 * difference:+.1f} ±{100 * row['bar']:.1f} points)."
+    )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
 
 
 def _seconds(value: float | None) -> str:

@@ -13,6 +13,12 @@ from driftline.config.tree import ENV_PREFIX
 from driftline.runtime.embedded import EmbeddedServers
 
 PARTITIONS: Final = 4
+SETTINGS_FILE: Final = "driftline.yaml"
+DAY_S: Final = 86_400.0
+COOLDOWN_S: Final = 270 * DAY_S
+"""One retraining in the year: so the old version and the new one can be compared on all that comes after."""
+ENOUGH_FLIGHTS: Final = 25_000
+"""About as many as January has, which the first model was trained on."""
 
 
 def write_settings(file: Path, servers: EmbeddedServers) -> Config:
@@ -30,6 +36,18 @@ def write_settings(file: Path, servers: EmbeddedServers) -> Config:
         # waited for when the others begin, and at this speed seconds are days of event time.
         "ingest": {"idle_after_s": 300.0},
         "topics": {"partitions": {"events": PARTITIONS}},
+        "react": {
+            "tick_s": 2.0,
+            "update_every_s": DAY_S,
+            "retraining": {
+                "cooldown_s": COOLDOWN_S,
+                "enough_events": ENOUGH_FLIGHTS,
+                "compare_pairs": 10_000,
+                # Weeks of event time pass in seconds, and the publisher waits for the job.
+                "escalate_s": 30 * DAY_S,
+                "expire_s": 60 * DAY_S,
+            },
+        },
         "runtime": {"revoke_deadline_s": 2.0, "http": {"port": 0}},
         "logging": {"format": "text"},
     }

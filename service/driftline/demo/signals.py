@@ -68,20 +68,39 @@ async def audit_signals(reader: LogReader, topic: str) -> Spoken:
 
 
 def listen(records: Iterable[Record]) -> Spoken:
-    spoken = Spoken()
+    found = distinct(records)
+    spoken = Spoken(redelivered=found.redelivered, problems=found.problems)
+    for content, at in found.contents:
+        said = Said(content, at)
+        (spoken.system if said.monitor.startswith(SYSTEM) else spoken.verdicts).append(said)
+    return spoken
+
+
+@dataclass
+class Distinct:
+    """(content, wall time in ms at which the log took it) of each id once; how many exact repetitions there were;
+    and a problem for every id that stands for two contents."""
+
+    contents: list[tuple[dict[str, Any], int]] = field(default_factory=list)
+    redelivered: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def distinct(records: Iterable[Record]) -> Distinct:
+    """Records of JSON objects with an `id`, in the order of the log."""
+    found = Distinct()
     known: dict[str, bytes] = {}
     for record in records:
         value = record.value or b""
         content: dict[str, Any] = msgspec.json.decode(value)
         if content["id"] in known:
-            spoken.redelivered += 1
+            found.redelivered += 1
             if known[content["id"]] != value:
-                spoken.problems.append(f"the id {content['id']} stands for two different signals")
+                found.problems.append(f"the id {content['id']} stands for two contents")
             continue
         known[content["id"]] = value
-        said = Said(content, record.timestamp)
-        (spoken.system if said.monitor.startswith(SYSTEM) else spoken.verdicts).append(said)
-    return spoken
+        found.contents.append((content, record.timestamp))
+    return found
 
 
 def storms(verdicts: Iterable[Said]) -> list[str]:

@@ -1,10 +1,11 @@
-"""Everything that has to run around the demo: broker, store, topics and the stages' processes."""
+"""Everything that has to run around the demo: broker, store, topics, the stages' processes, the retraining job."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import shutil
+import sys
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,15 +14,16 @@ from typing import Final
 
 from driftline.clock import Clock
 from driftline.demo.memory_audit import StoreAudit
-from driftline.demo.processes import StageProcess
-from driftline.demo.settings import write_settings
+from driftline.demo.processes import Process, StageProcess
+from driftline.demo.settings import SETTINGS_FILE, write_settings
 from driftline.runtime.embedded import EmbeddedServers
 from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_topics import KafkaTopics
 from driftline.runtime.kafka_writer import KafkaWriter
 from driftline.wiring import kafka_settings, topic_specs
 
-STAGES: Final = ("ingest", "judge")
+STAGES: Final = ("ingest", "judge", "react")
+JOB: Final = "retraining-job"
 
 
 class Surroundings:
@@ -31,14 +33,15 @@ class Surroundings:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._stack = AsyncExitStack()
-        self.stages: dict[str, StageProcess] = {}
+        self.stages: dict[str, Process] = {}
+        """By name: the stages, and the retraining job."""
 
     async def __aenter__(self) -> Surroundings:
         async with AsyncExitStack() as stack:
             self.directory = Path(tempfile.mkdtemp(prefix="driftline-demo-"))
             stack.push(self._tidy)
             self.servers = await stack.enter_async_context(EmbeddedServers())
-            self.settings_file = self.directory / "driftline.yaml"
+            self.settings_file = self.directory / SETTINGS_FILE
             self.config = write_settings(self.settings_file, self.servers)
             kafka = kafka_settings(self.config)
             async with KafkaTopics(kafka) as topics:
@@ -50,6 +53,7 @@ class Surroundings:
             stack.push_async_callback(self.store.close)
             stack.push_async_callback(self.stop_stages)
             self.start_stages()
+            self.start_job()
             self._stack = stack.pop_all()
         return self
 
@@ -63,6 +67,14 @@ class Surroundings:
             process = StageProcess(stage, self.settings_file, self.directory, self._clock)
             self.stages[stage] = process
             process.start()
+
+    def start_job(self) -> None:
+        command = (sys.executable, "-m", "driftline.demo.retraining_job")
+        process = Process(
+            JOB, (*command, str(self.directory), self.servers.kafka_bootstrap), self.directory, self._clock
+        )
+        self.stages[JOB] = process
+        process.start()
 
     def check_stages(self) -> None:
         """Misconfigured if one has ended by itself."""
