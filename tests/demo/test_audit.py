@@ -59,6 +59,7 @@ async def test_a_sound_ledger_adds_up() -> None:
     assert figures.outcomes_received == 5
     assert figures.ends == {0: 9, 1: 3}
     assert figures.judged_until == 3
+    assert figures.by_version["1"]["outcomes_joined"] == 3
 
 
 async def test_a_bundle_that_is_published_twice_counts_once() -> None:

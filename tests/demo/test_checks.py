@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import pytest
 
 from demo.test_signals import said
+from driftline.demo.answers import ANSWERS, Answers
 from driftline.demo.audit import LedgerFigures
 from driftline.demo.checks import (
     ONSET_FROM,
     ONSET_TO,
+    check_answers,
     check_counts,
     check_dead_letters,
     check_processes,
@@ -23,14 +25,25 @@ from driftline.demo.report import Published, count_figures
 from driftline.demo.signals import Spoken
 
 PUBLISHED = Published(
-    predictions=115, outcomes=92, copies=10, lonely=4, refusals={"json": 5}, by_partition={0: 100, 1: 107}
+    predictions=115,
+    outcomes=92,
+    copies=10,
+    lonely=4,
+    refusals={"json": 5},
+    by_partition={0: 100, 1: 107},
+    predictions_by_version={"old": 60, "new": 40},
+    outcomes_by_version={"old": 58, "new": 30},
 )
 JOIN = JoinFigures(pending=5, orphans_waiting=1, orphans_expired=3, expired=7, joined=88, pairs=80)
 
 
 def ledger(**tallies: int) -> LedgerFigures:
     counts = {"predictions": 100, "outcomes_joined": 88, "duplicate_predictions": 10} | tallies
-    return LedgerFigures(tallies=Counter(counts), refused=Counter(json=5), records=207, ends={0: 100, 1: 107})
+    figures = LedgerFigures(tallies=Counter(counts), refused=Counter(json=5), records=207, ends={0: 100, 1: 107})
+    figures.by_version["old"].update(predictions=60, outcomes_joined=58, duplicate_predictions=10)
+    figures.by_version["new"].update(predictions=40, outcomes_joined=30)
+    figures.by_version[""].update(outcomes_waiting=4)
+    return figures
 
 
 def failing(
@@ -69,6 +82,7 @@ def test_other_reasons_other_ends_and_problems_are_noticed() -> None:
         {"ends": {0: 101, 1: 106}},
         {"records": 208},
         {"problems": ["a gap"]},
+        {"by_version": defaultdict(Counter, old=Counter(predictions=100, outcomes_joined=88))},
     ]
     for change in wrong:
         figures = ledger()
@@ -112,11 +126,29 @@ def test_every_refusal_needs_its_dead_letter() -> None:
     assert not check_dead_letters(5, 4).holds
 
 
-def test_both_stages_have_to_be_killed_and_to_end_in_order() -> None:
-    kills = [Kill(stage, 1, 0, 0, 0, -9) for stage in ("ingest", "judge")]
-    stages = ("ingest", "judge")
-    ended: dict[str, int | None] = {"ingest": 0, "judge": 0}
-    assert [c.holds for c in check_processes(kills, stages, ended)] == [True, True]
-    assert [c.holds for c in check_processes(kills[:1], stages, ended)] == [False, True]
-    assert [c.holds for c in check_processes(kills, stages, ended | {"judge": None})] == [True, False]
-    assert [c.holds for c in check_processes(kills, stages, {})] == [True, False]
+def test_all_stages_have_to_be_killed_and_all_processes_to_end_in_order() -> None:
+    stages = ("ingest", "judge", "react")
+    kills = [Kill(stage, 1, 0, 0, 0, -9) for stage in stages]
+    names = (*stages, "job")
+    ended: dict[str, int | None] = dict.fromkeys(names, 0)
+    assert [c.holds for c in check_processes(kills, stages, names, ended)] == [True, True]
+    assert [c.holds for c in check_processes(kills[:2], stages, names, ended)] == [False, True]
+    assert [c.holds for c in check_processes(kills, stages, names, ended | {"job": None})] == [True, False]
+    assert [c.holds for c in check_processes(kills, stages, names, {})] == [True, False]
+
+
+def test_a_loop_that_is_not_closed_or_not_quiet_fails() -> None:
+    asked = {"id": "r", "model": "m", "time": 0}
+    told = [{"request": "r", "what": what} for what in ANSWERS]
+    opened = {"id": "a", "incident": "i", "model": "m", "version": "1", "cause": "data", "status": "open"}
+    deployed = [{"deployed": "2013-05-09T00:00:00Z"}]
+
+    def failing(answers: Answers, rows: list[dict[str, Any]]) -> int:
+        return sum(not check.holds for check in check_answers(answers, rows))
+
+    assert failing(Answers([opened], [asked], told), deployed) == 0
+    assert failing(Answers([opened], [asked], told), [{"deployed": None}]) == 1
+    assert failing(Answers([opened], [asked], told[:2]), deployed) == 1
+    assert failing(Answers([opened, opened], [asked], told), deployed) == 1
+    assert failing(Answers([opened], [asked, asked | {"time": 1}], told), deployed) == 1
+    assert failing(Answers([opened], [asked], told, problems=["two"]), deployed) == 1

@@ -12,6 +12,7 @@ from demo.world import many
 from driftline.contracts.decode import Decoder
 from driftline.contracts.events import Prediction
 from driftline.demo.events import COPY, OUTCOME, POISON, PREDICTION, Script, write_script
+from driftline.demo.model import VERSION, Predictions
 from driftline.demo.poison import KINDS, spoil
 from driftline.errors import Poison
 
@@ -99,3 +100,32 @@ def test_each_poison_is_refused_for_its_reason(number: int) -> None:
     with pytest.raises(Poison) as refused:
         Decoder().decode(value)
     assert refused.value.reason == KINDS[number].reason
+
+
+def test_another_version_speaks_of_later_flights_only(script: Script) -> None:
+    flights = script.flights
+    since = int(flights.time[300])
+    other = Predictions(np.full(flights.n, 0.75), np.ones(flights.n, np.bool_))
+    switched = script.switched(since, "new", other)
+    cut = int(np.searchsorted(script.at, since))
+    assert switched.records(0, cut, "e", 4) == script.records(0, cut, "e", 4)
+    for record in switched.records(0, switched.n, "e", 4):
+        try:
+            event = Decoder().decode(record.value)
+        except Poison:
+            continue
+        if isinstance(event, Prediction) and event.time <= NOW:
+            assert (event.version, event.prediction) == (("new", True) if event.time >= since else (VERSION, False))
+
+
+def test_copies_are_of_the_version_that_spoke_first(script: Script) -> None:
+    copied = script.row[script.kind == COPY]
+    since = int(script.flights.time[copied[0]]) + 1  # between an original and its copy, perhaps
+    switched = script.switched(since, "new", script.predictions)
+    told = defaultdict(set)
+    for record in switched.records(0, switched.n, "e", 4):
+        if record.key in {script.flights.id[row].encode() for row in copied} and b"prediction" in (
+            record.value or b""
+        ):
+            told[record.key].add(record.value)
+    assert {len(values) for values in told.values()} == {1}

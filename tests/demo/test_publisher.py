@@ -6,8 +6,10 @@ import pytest
 
 from demo.world import many
 from driftline.clock import ManualClock
-from driftline.demo.events import write_script
-from driftline.demo.publisher import Publisher
+from driftline.demo.events import PREDICTION, write_script
+from driftline.demo.flights import NEVER
+from driftline.demo.model import VERSION
+from driftline.demo.publisher import Publisher, paired_by_version
 from driftline.runtime.memory_log import MemoryLog, MemoryWriter
 
 
@@ -45,3 +47,23 @@ async def test_it_knows_when_the_last_event_before_a_time_was_sent(played: tuple
     assert first is not None
     assert last is not None
     assert first < last
+
+
+async def test_it_holds_where_it_is_told_to_and_goes_on_with_another_version() -> None:
+    clock = HastyClock(1_000_000)
+    log = MemoryLog(clock, {"events": 4})
+    script = write_script(*many(300), copies=10, spoilt=10)
+    publisher = Publisher(script, MemoryWriter(log), "events", 4, 500, clock)
+    since = int(script.flights.time[150])
+    await publisher.run(since)
+    assert 0 < publisher.done < publisher.total
+    assert (script.at[: publisher.done] < since).all()
+    assert publisher.event_time >= since
+    publisher.switch(script.switched(since, "new", script.predictions))
+    await publisher.run()
+    assert publisher.done == publisher.total
+    clean = script.clean
+    old = script.flights.time < since
+    assert publisher.by_version(PREDICTION) == {VERSION: (clean & old).sum(), "new": (clean & ~old).sum()}
+    told = script.flights.known_at != NEVER
+    assert paired_by_version(publisher) == {VERSION: (clean & old & told).sum(), "new": (clean & ~old & told).sum()}

@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from driftline.demo.checks import Check
 from driftline.demo.report import Report
-from driftline.demo.screen import Scene, Screen, picture, show_report
+from driftline.demo.screen import Scene, Screen, answer_of, picture, show_report
 from driftline.demo.watch import Seen, week_of
 
 APRIL = 1_364_806_800_000
 
 
 def scene() -> Scene:
-    seen = Seen(signals=[("alarm", "error:rate", APRIL, "the error [rate] rose")], watermark=APRIL)
+    seen = Seen(
+        signals=[("alarm", "error:rate", APRIL, "the error [rate] rose")],
+        alerts=[("open", "performance", APRIL, "people are told"), ("retrain", "error_alarm", APRIL, "a [mix]")],
+        watermark=APRIL,
+    )
     seen.weeks[week_of(APRIL)] = [200, 50]
     return Scene("publishing", 10, 100, 12.0, APRIL, seen, ["SIGKILL to ingest"])
 
 
 def test_without_a_terminal_a_line_every_few_seconds() -> None:
     file = io.StringIO()
-    with Screen(Console(file=file, force_terminal=False, width=100)) as screen:
+    with Screen(Console(file=file, force_terminal=False, width=120)) as screen:
         for now in (1.0, 2.0, 5.9):
             screen.show(scene(), now)
     assert file.getvalue().splitlines() == [
-        "10 of 100 events, 12/s; published up to 1 Apr, judged up to 1 Apr; 1 alarms",
+        "10 of 100 events, 12/s; published up to 1 Apr, judged up to 1 Apr; 1 alarms, 1 alerts",
     ]
 
 
 def test_a_terminal_sees_weeks_signals_and_kills() -> None:
     file = io.StringIO()
     Console(file=file, width=100).print(picture(scene(), 40))
-    for words in ("25.0%", "the error [rate] rose", "SIGKILL to ingest"):
+    for words in ("25.0%", "the error [rate] rose", "people are told", "a [mix]", "SIGKILL to ingest"):
         assert words in file.getvalue()
 
 
@@ -59,7 +64,10 @@ def test_the_end_is_told_even_where_nothing_was_found() -> None:
         duplicates_by_kind={},
         refused_by_reason={},
         orphans_by_fate={},
+        by_version={},
         signals=[],
+        alarms=[],
+        retraining=[],
         signal_latency_s={"p50": None, "p99": None},
         kills=[],
         judged_until="",
@@ -72,3 +80,20 @@ def test_the_end_is_told_even_where_nothing_was_found() -> None:
     show_report(console, report, [Check("it works", False, "0 against 1")])
     assert "FAIL" in file.getvalue()
     assert b'"predictions_published": 0' in report.to_json()
+
+
+@pytest.mark.parametrize(
+    ("answer", "after", "words"),
+    [
+        ("helped", 0.2, "It helped: the error over the flights since is 20.0%, and would have been 25.0% without"),
+        ("made no difference", 0.25, "It made no difference"),
+        ("made it worse", 0.3, "It made it worse"),
+    ],
+)
+def test_whether_it_helped_is_said_plainly(answer: str, after: float, words: str) -> None:
+    row = {"answer": answer, "error_after": after, "error_without": 0.25, "bar": 0.01}
+    assert words in answer_of(row)
+
+
+def test_nothing_deployed_is_no_answer() -> None:
+    assert "Nobody can say" in answer_of({"answer": None})

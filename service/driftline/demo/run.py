@@ -43,8 +43,8 @@ from driftline.demo.surroundings import JOB, STAGES, Surroundings
 from driftline.demo.watch import Watch
 from driftline.errors import Misconfigured, Transient
 
-KILL_AT: Final = {"ingest": 0.35, "react": 0.5, "judge": 0.65}
-"""The part of the script that is published when a stage is killed."""
+KILL_AT: Final = {"ingest": 0.35, "judge": 0.65}
+"""The part of the script that is published when a stage is killed. React is killed with a retraining in flight."""
 LOOK_EVERY_S: Final = 0.4
 START_WITHIN_S: Final = 60.0
 FINISH_WITHIN_S: Final = 120.0
@@ -148,10 +148,9 @@ class Demo:
         await self._until(self._settled(publisher, watch), HOLD_WITHIN_S, "the stages do not catch up")
         handover.hold(time)
         if handover.request is not None:
-            if handover.told("retraining.succeeded", "retraining.failed") is None:
-                self._note(
-                    f"{day(handover.request.time)}: retraining is requested; event time stands still meanwhile"
-                )
+            if not handover.due:
+                self._note(f"{day(handover.request.time)}: retraining is requested; event time stands still")
+                self._kill_once("react", publisher)
             answered = told("retraining.succeeded", "retraining.failed")
             await self._until(answered, HOLD_WITHIN_S, "the retraining job does not answer")
             if handover.told("retraining.failed"):
@@ -231,14 +230,16 @@ class Demo:
         self._screen.show(scene, now)
 
     def _kill_when_due(self, publisher: Publisher) -> None:
-        killed = {kill.stage for kill in self._kills}
         for stage, part in KILL_AT.items():
-            if stage not in killed and part * publisher.total <= publisher.done < publisher.total:
-                kill = self._around.stages[stage].kill(publisher.event_time, publisher.done)
-                self._kills.append(kill)
-                self._note(
-                    f"SIGKILL to {stage} (process {kill.pid}) after {kill.published:,} events; started again"
-                )
+            if part * publisher.total <= publisher.done < publisher.total:
+                self._kill_once(stage, publisher)
+
+    def _kill_once(self, stage: str, publisher: Publisher) -> None:
+        if any(kill.stage == stage for kill in self._kills):
+            return
+        kill = self._around.stages[stage].kill(publisher.event_time, publisher.done)
+        self._kills.append(kill)
+        self._note(f"SIGKILL to {stage} (process {kill.pid}) after {kill.published:,} events; started again")
 
     def _note(self, words: str) -> None:
         """Something that is to stay on the screen."""

@@ -42,7 +42,7 @@ def write_settings(file: Path, servers: EmbeddedServers) -> Config:
             "retraining": {
                 "cooldown_s": COOLDOWN_S,
                 "enough_events": ENOUGH_FLIGHTS,
-                "compare_pairs": 10_000,
+                "compare_pairs": 1_000,
                 # Weeks of event time pass in seconds, and the publisher waits for the job.
                 "escalate_s": 30 * DAY_S,
                 "expire_s": 60 * DAY_S,
