@@ -14,7 +14,7 @@ from driftline.ingest.stage import IngestSettings
 from driftline.judge.stage import JudgeSettings
 from driftline.runtime.kafka import KafkaSettings
 from driftline.runtime.kafka_topics import TopicSpec
-from driftline.runtime.loop import LoopSettings
+from driftline.runtime.owned import LoopSettings
 from driftline.runtime.redis_client import RedisSettings
 from driftline.runtime.redis_store import RedisStore
 from driftline.stats.settings import DetectionSettings

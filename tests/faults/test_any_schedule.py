@@ -64,7 +64,7 @@ QUICK = settings(
 @QUICK
 @given(ops=st.lists(st.one_of(WORKERS), min_size=3, max_size=14), batch=BATCHES, blocks=st.integers(2, 3))
 async def test_workers_that_die_sleep_come_and_go(ops: list[Op], batch: int, blocks: int) -> None:
-    """Mutation: in `MemoryStore.commit`, apply a write whatever the stored offset is."""
+    """Mutation: in `Ledger.take`, count second copies."""
     world = await survive(ops, Shape(max_batch=batch, blocks=blocks))
     assert world
 
@@ -76,5 +76,5 @@ async def test_workers_that_die_sleep_come_and_go(ops: list[Op], batch: int, blo
     blocks=st.integers(2, 3),
 )
 async def test_and_a_store_that_forgets(ops: list[Op], batch: int, blocks: int) -> None:
-    """Mutation: in `_meet`, answer DUPLICATE where a published half finds another on its side."""
+    """Mutation: in `IngestStage.recover`, plan no ranges."""
     await survive(ops, Shape(max_batch=batch, blocks=blocks), feed(strays=False))

@@ -22,7 +22,7 @@ _HALF: Final = 6_000
 async def test_one_of_two_is_killed(cluster: Cluster, work: Workload, clean: Said) -> None:
     """A1, A6: one of two workers of each stage is killed under load and not replaced; the other takes over.
 
-    Mutation: `Loop._acquire` loads the state from no fields.
+    Mutation: `Takeover.acquire` loads the state from no fields.
     """
     pairs = await _two_each(cluster)
     publishing = asyncio.create_task(cluster.publish_slowly(work.records, 4.0))
