@@ -1,7 +1,7 @@
 """What turns the fault tests red: `python tests/faults/mutations.py [word]` tries each on a copy of the tree.
 
-A row is a file, a text in it, what it becomes, and a test that must fail then. A text that is not found once, or a
-test that stays green, is reported; the exit code is the number of such rows. Two minutes for all of them."""
+A row is a file (or a pattern), a text in it, what it becomes, and a test that must fail then. A text that is not found
+once, or a test that stays green, is reported; the exit code is the number of such rows. Two minutes for all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-LOOP, MEMORY, STAGE = "runtime/loop.py", "runtime/memory_store.py", "ingest/stage.py"
+LOOP, MEMORY, STAGE = "runtime/*.py", "runtime/memory_store.py", "ingest/stage.py"
 CYCLE, TAKEOVER = "runtime/cycle.py", "runtime/takeover.py"
 JUDGE, MODEL, LEDGER = "judge/stage.py", "judge/model.py", "judge/ledger.py"
 WORKERS, STORE, LOG = "test_workers.py", "test_store_faults.py", "test_log_faults.py"
@@ -88,9 +88,15 @@ MUTATIONS = [
         STORE,
         "an_empty_store",
     ),
-    Mutation(TAKEOVER, "lost = bool(await self._consumer.committed(partition))", "pass", STORE, "while_nobody_runs"),
     Mutation(
-        CYCLE, "if self._stage.writes_in_prepare and batch.records else", "if False else", STORE, "an_empty_store"
+        TAKEOVER, "lost = bool(await self._consumer.committed(partition))", "pass", STORE, "while_nobody_runs"
+    ),
+    Mutation(
+        CYCLE,
+        "if self._stage.writes_in_prepare and batch.records else",
+        "if False else",
+        STORE,
+        "who_has_not_noticed",
     ),
     Mutation(MEMORY, "return Verdict.REPEATED", "pass", STORE, "call_that_times_out"),
     Mutation(
@@ -157,7 +163,9 @@ MUTATIONS = [
         LOG,
         "commit_to_kafka_that_is_refused",
     ),
-    Mutation(TAKEOVER, "if bounds.begin <= recovery.start and not beyond:", "if True:", LOG, "records_that_are_gone"),
+    Mutation(
+        TAKEOVER, "if bounds.begin <= recovery.start and not beyond:", "if True:", LOG, "records_that_are_gone"
+    ),
     Mutation(
         TAKEOVER, "return Recovery(bounds.begin, (),", "return Recovery(bounds.end, (),", LOG, "go_on_behind_a_gap"
     ),
@@ -218,7 +226,13 @@ MUTATIONS = [
         LOG,
         "silently_not_fetched",
     ),
-    Mutation(LOOP, "            if self._stall_restarts:\n", "            if False:\n", LOG, "stays_deaf"),
+    Mutation(
+        LOOP,
+        "            if self._stalled_at.get(owned.slot.partition) == owned.position:\n",
+        "            if False:\n",
+        LOG,
+        "stays_deaf",
+    ),
     Mutation(
         "runtime/retry.py",
         "            if give_up():\n                raise\n            await",
@@ -271,11 +285,12 @@ def main(word: str = "") -> int:
 
 
 def _caught(copy: Path, mutation: Mutation) -> bool:
-    path = copy / "service" / "driftline" / mutation.file
-    text = path.read_text()
-    if text.count(mutation.old) != 1:
-        print(f"{mutation.file}: {mutation.old!r} is there {text.count(mutation.old)} times")
+    package = copy / "service" / "driftline"
+    places = [path for path in package.glob(mutation.file) if mutation.old in path.read_text()]
+    if len(places) != 1 or places[0].read_text().count(mutation.old) != 1:
+        print(f"{mutation.file}: {mutation.old!r} is not there once")
         return False
+    path, text = places[0], places[0].read_text()
     path.write_text(text.replace(mutation.old, mutation.new))
     try:
         command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--timeout=60"]

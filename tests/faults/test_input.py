@@ -8,11 +8,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
-from driftline.contracts.blocks import Bundle, RawBlock
+from driftline.contracts.blocks import PAIRS as PAIRS_STREAM
+from driftline.contracts.blocks import BinnedBlock, RawBlock
 from driftline.contracts.limits import MAX_TIME
 from driftline.judge.stage import JudgeSettings
 from driftline.runtime.memory_store import MemoryStore
@@ -21,6 +21,7 @@ from driftline.stats.settings import DetectionSettings
 from faults.data import EVENTS, PAIRS, STEP_MS, T0, Message
 from faults.extra import (
     alarms,
+    bundles,
     complaints,
     end_of,
     in_order,
@@ -253,6 +254,8 @@ async def test_thousands_of_names_of_features() -> None:
     said = [monitor for monitor, state in alarms(world) if state == "alarm"]
     assert all(monitor.endswith(":schema") for monitor in said)
     assert 1 <= len(said) <= 33
+    blocks = [b for bundle in bundles(world) for b in bundle.blocks if isinstance(b, BinnedBlock)]
+    assert 30 < max(len(block.extra) for block in blocks) <= 33
     assert judge_bytes(longer) < 1.05 * judge_bytes(world) + 4_096
     assert judge_bytes(world) < 100_000
 
@@ -443,10 +446,10 @@ async def test_what_waits_too_long_expires_and_is_counted() -> None:
 
 def _errors(world: World) -> list[float]:
     """The column `error` of all pairs that were published (none has a reference here)."""
-    found: list[float] = []
-    for partition in range(world.shape.blocks):
-        for record in world.log.records("blocks", partition):
-            for block in msgspec.msgpack.decode(record.value or b"", type=Bundle).blocks:
-                if isinstance(block, RawBlock) and block.stream == "pairs":
-                    found += np.frombuffer(block.columns["error"].numbers, "<f8").tolist()
-    return found
+    blocks = [
+        b
+        for bundle in bundles(world)
+        for b in bundle.blocks
+        if isinstance(b, RawBlock) and b.stream == PAIRS_STREAM
+    ]
+    return [x for block in blocks for x in np.frombuffer(block.columns["error"].numbers, "<f8").tolist()]

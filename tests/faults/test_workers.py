@@ -51,14 +51,21 @@ async def test_some_blocks_partitions_have_the_range_and_some_have_not(at: int) 
 @pytest.mark.parametrize("point", [*BEFORE_THE_WRITE, *BEHIND_THE_WRITE])
 async def test_a_zombie_of_ingest(point: str) -> None:
     """A5. Mutation: in `Ledger.take`, count second copies: what it publishes again counts twice."""
-    ops = [STEP("ingest", 2), STOP("ingest", point), STEP("ingest", 6), CONT(), STEP("ingest", 2)]
+    ops: list[Op] = [STEP("ingest", 2), STOP("ingest", point), STEP("ingest", 6), CONT(), STEP("ingest", 2)]
     await survive(ops, SMALL)
 
 
 @pytest.mark.parametrize("point", ["before_commit", "before_publish"])
 async def test_a_zombie_of_judge(point: str) -> None:
     """A5. Mutation: leave the ledger out of what `JudgeStage.fold` writes: its counts are not there."""
-    ops = [STEP("ingest", 30), STEP("judge"), STOP("judge", point), STEP("judge", 6), CONT(), STEP("judge", 2)]
+    ops: list[Op] = [
+        STEP("ingest", 30),
+        STEP("judge"),
+        STOP("judge", point),
+        STEP("judge", 6),
+        CONT(),
+        STEP("judge", 2),
+    ]
     await survive(ops, SMALL)
 
 
