@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 to 3.13, nothing else. Another interpreter: make test PYTHON=/path/to/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench demo format
+.PHONY: help setup check test mutations bench demo format
 
 PYTHON ?=
 CANDIDATES := python3 python3.13 python3.12 python3.11
@@ -13,6 +13,7 @@ help:
 	@echo 'make demo     drift on real data, against a broker and a store that come along (about 3 minutes)'
 	@echo 'make test     all tests, the connected ones included   (ARGS="-k name" for some)'
 	@echo 'make check    style, types, schemas, generated pages'
+	@echo 'make mutations whether the fault tests can fail: 50 changes to the code, each must turn one red'
 	@echo 'make bench    what an event costs: CPU seconds per million   (ARGS="--events 1000000")'
 	@echo 'make format   bring style, schemas and generated pages up to date'
 	@echo 'make setup    only install, into .venv'
@@ -29,6 +30,9 @@ check: .venv/.dev
 
 test: .venv/.dev
 	$(BIN)/python -m pytest $(ARGS)
+
+mutations: .venv/.dev
+	$(BIN)/python tests/faults/mutations.py $(ARGS)
 
 bench: .venv/.dev
 	$(BIN)/python tests/bench/ingest_cost.py $(ARGS)
