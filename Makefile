@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 to 3.13, nothing else. Another interpreter: make test PYTHON=/path/to/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-real bench demo format
+.PHONY: help setup check test test-real mutations bench demo format
 
 PYTHON ?=
 CANDIDATES := python3 python3.13 python3.12 python3.11
@@ -14,6 +14,7 @@ help:
 	@echo 'make test     all tests, the connected ones included   (ARGS="-k name" for some)'
 	@echo 'make test-real  the connected tests on a real Apache Kafka and Redis (CONTRIBUTING.md says where from)'
 	@echo 'make check    style, types, schemas, generated pages'
+	@echo 'make mutations  whether the fault tests can fail: 50 changes to the code, each must turn one red'
 	@echo 'make bench    what an event costs, beside the ceiling and Faust (about 7 minutes; ARGS=--quick: 2)'
 	@echo 'make format   bring style, schemas and generated pages up to date'
 	@echo 'make setup    only install, into .venv'
@@ -33,6 +34,10 @@ test: .venv/.dev
 
 test-real: .venv/.dev
 	$(BIN)/python -m pytest --real $(ARGS)
+
+mutations: .venv/.dev
+	$(BIN)/python tests/faults/mutations.py $(ARGS)
+
 
 demo: .venv/.demo
 	$(BIN)/driftline demo $(ARGS)

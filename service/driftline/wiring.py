@@ -21,7 +21,7 @@ from driftline.react.topics import Topics
 from driftline.react.worker import WorkerSettings
 from driftline.runtime.kafka import KafkaSettings
 from driftline.runtime.kafka_topics import TopicSpec
-from driftline.runtime.loop import LoopSettings
+from driftline.runtime.owned import LoopSettings
 from driftline.runtime.redis_client import RedisSettings
 from driftline.runtime.redis_store import RedisStore
 from driftline.stats.settings import DetectionSettings

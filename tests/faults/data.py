@@ -85,7 +85,9 @@ def feed(
                 "time": time,
                 "features": {
                     "amount": float(rng.normal(1.5 if drifted else 0.0)),
-                    "place": str(rng.choice(["home", "road", "away"], p=[0.2, 0.3, 0.5] if drifted else [0.6, 0.3, 0.1])),
+                    "place": str(
+                        rng.choice(["home", "road", "away"], p=[0.2, 0.3, 0.5] if drifted else [0.6, 0.3, 0.1])
+                    ),
                     "age": float(rng.integers(18, 90)) if rng.random() > 0.02 else None,
                 },
                 "prediction": label,
@@ -124,10 +126,21 @@ def feed(
 def tail(end: int, partitions: int) -> list[Message]:
     """A few events an hour later on every partition, to be sent when the rest is folded: they close its panes."""
     return [
-        Message(f"={p}", 0.0, encode({
-            "type": "prediction", "id": f"tick-{p}-{i}", "model": TICK, "version": "1",
-            "time": end + 3_600_000 + i, "features": {}, "prediction": 1,
-        }))
+        Message(
+            f"={p}",
+            0.0,
+            encode(
+                {
+                    "type": "prediction",
+                    "id": f"tick-{p}-{i}",
+                    "model": TICK,
+                    "version": "1",
+                    "time": end + 3_600_000 + i,
+                    "features": {},
+                    "prediction": 1,
+                }
+            ),
+        )
         for p in range(partitions)
         for i in range(3)
     ]

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from driftline.contracts.blocks import Bundle
 from driftline.contracts.cloudevents import decode_dead_letter, decode_signal
 from driftline.contracts.records import DeadLetter, Signal
 from driftline.stats.codec import unpack
@@ -94,6 +95,12 @@ def ledgers(world: World) -> list[dict[str, Any]]:
         msgspec.msgpack.decode(unpack("ledger", 1, fields["ledger"])[1], strict=False)
         for fields in world.fields("judge").values()
     ]
+
+
+def bundles(world: World) -> list[Bundle]:
+    """All that ingest has said to judge."""
+    records = [r for p in range(world.shape.blocks) for r in world.log.records("blocks", p)]
+    return [msgspec.msgpack.decode(record.value or b"", type=Bundle) for record in records]
 
 
 def judge_bytes(world: World) -> int:

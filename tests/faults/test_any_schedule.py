@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -52,7 +53,7 @@ STORE: list[st.SearchStrategy[Op]] = [
 ]
 BATCHES = st.sampled_from([60, 150, 400])
 QUICK = settings(
-    max_examples=8,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
@@ -61,14 +62,16 @@ QUICK = settings(
 """More of them: change `max_examples` here; shrinking takes minutes, and the lists are short enough to read."""
 
 
+@pytest.mark.timeout(120)
 @QUICK
 @given(ops=st.lists(st.one_of(WORKERS), min_size=3, max_size=14), batch=BATCHES, blocks=st.integers(2, 3))
 async def test_workers_that_die_sleep_come_and_go(ops: list[Op], batch: int, blocks: int) -> None:
-    """Mutation: in `MemoryStore.commit`, apply a write whatever the stored offset is."""
+    """Mutation: in `Ledger.take`, count second copies."""
     world = await survive(ops, Shape(max_batch=batch, blocks=blocks))
     assert world
 
 
+@pytest.mark.timeout(120)
 @QUICK
 @given(
     ops=st.lists(st.one_of(WORKERS + STORE + STORE), min_size=4, max_size=14),
@@ -76,5 +79,5 @@ async def test_workers_that_die_sleep_come_and_go(ops: list[Op], batch: int, blo
     blocks=st.integers(2, 3),
 )
 async def test_and_a_store_that_forgets(ops: list[Op], batch: int, blocks: int) -> None:
-    """Mutation: in `_meet`, answer DUPLICATE where a published half finds another on its side."""
+    """Mutation: in `IngestStage.recover`, plan no ranges."""
     await survive(ops, Shape(max_batch=batch, blocks=blocks), feed(strays=False))

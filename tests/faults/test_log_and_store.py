@@ -22,7 +22,7 @@ SMALL = Shape(max_batch=150)
 
 async def test_a_bundle_that_judge_cannot_fold_pauses_its_partition_alone() -> None:
     """A10, as the service runs judge: nothing is skipped, the other partition goes on. Mutation: in
-    `Loop._fold_failed`, drop `pausable and`'s policy: the bundle is dead-lettered."""
+    `Cycle._fold_failed`, drop `pausable and`'s policy: the bundle is dead-lettered."""
     world = World(SMALL)
     world.publish(SENT.messages)
     for _ in range(4):
@@ -48,7 +48,7 @@ async def test_a_bundle_that_judge_cannot_fold_pauses_its_partition_alone() -> N
 @pytest.mark.parametrize("how", ["refuses", "away"])
 async def test_an_output_that_is_not_to_be_had_pauses_the_input(topic: str, how: str) -> None:
     """B18: from one range to the next nothing is taken in until what was folded is out; then all goes on by
-    itself. Mutation: in `Loop._write`, go on where publishing raises Transient."""
+    itself. Mutation: in `Cycle.write`, go on where publishing raises Transient."""
     world = World(SMALL)
     world.publish(SENT.messages)
     stage: StageName = "ingest" if topic in ("blocks", "deadletter") else "judge"
@@ -139,7 +139,7 @@ async def test_a_restart_of_the_consumer_that_helps_is_forgiven() -> None:
 
 async def test_a_flood_of_poison_pauses_its_partition_and_drops_nothing() -> None:
     """D38: at most a burst and then so many a second; the other partition goes on. Mutation: never pause in
-    `Loop._publish`: 600 dead letters at once; or drop what is above the rate."""
+    `Cycle._publish`: 600 dead letters at once; or drop what is above the rate."""
     rate, burst, poison = 10.0, 50, 600
     settings = replace(SMALL.loop, dead_letters_per_s=rate, dead_letter_burst=burst)
     world = World(Shape(max_batch=40, loop=settings))

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from driftline.errors import Misconfigured
-from driftline.runtime.loop import LoopSettings
+from driftline.runtime.owned import LoopSettings
 from faults.data import feed
 from faults.oracle import service_signals
 from faults.runs import survive
@@ -36,35 +36,43 @@ async def test_death_of_a_judge(point: str) -> None:
 @pytest.mark.parametrize("point", BEHIND_THE_WRITE)
 @pytest.mark.parametrize("stage", STAGES)
 async def test_death_between_the_write_and_kafka(stage: StageName, point: str) -> None:
-    """A2. Mutation: in `Loop._acquire`, do not publish what the outbox still holds: the range is missing."""
+    """A2. Mutation: in `Takeover.acquire`, do not publish what the outbox still holds: the range is missing."""
     before = [STEP("ingest", 60)] if stage == "judge" else [STEP("ingest", 2)]
     await survive([*before, KILL(stage, point, skip=1), STEP(stage), KILL(stage, point)], SMALL)
 
 
 @pytest.mark.parametrize("at", range(3))
 async def test_some_blocks_partitions_have_the_range_and_some_have_not(at: int) -> None:
-    """A2. Mutation: in `Loop._acquire`, commit the position without publishing the outbox first."""
+    """A2. Mutation: as before."""
     shape = Shape(blocks=3, max_batch=150)
     await survive([STEP("ingest", 2), KILL("ingest", "in_publish", skip=at), STEP("judge", 2)], shape)
 
 
 @pytest.mark.parametrize("point", [*BEFORE_THE_WRITE, *BEHIND_THE_WRITE])
 async def test_a_zombie_of_ingest(point: str) -> None:
-    """A5. Mutation: leave the comparison of the owner out of `MemoryStore.commit`: the zombie's write is taken."""
-    ops = [STEP("ingest", 2), STOP("ingest", point), STEP("ingest", 6), CONT(), STEP("ingest", 2)]
+    """A5. Mutation: in `Ledger.take`, count second copies: what it publishes again counts twice."""
+    ops: list[Op] = [STEP("ingest", 2), STOP("ingest", point), STEP("ingest", 6), CONT(), STEP("ingest", 2)]
     await survive(ops, SMALL)
 
 
 @pytest.mark.parametrize("point", ["before_commit", "before_publish"])
 async def test_a_zombie_of_judge(point: str) -> None:
-    """A5. Mutation: as for ingest."""
-    ops = [STEP("ingest", 30), STEP("judge"), STOP("judge", point), STEP("judge", 6), CONT(), STEP("judge", 2)]
+    """A5. Mutation: leave the ledger out of what `JudgeStage.fold` writes: its counts are not there."""
+    ops: list[Op] = [
+        STEP("ingest", 30),
+        STEP("judge"),
+        STOP("judge", point),
+        STEP("judge", 6),
+        CONT(),
+        STEP("judge", 2),
+    ]
     await survive(ops, SMALL)
 
 
 @pytest.mark.parametrize("point", BEFORE_THE_WRITE)
 async def test_a_zombie_says_nothing(point: str) -> None:
-    """A5: refused, it publishes nothing, and drops its state. Mutation: in `Loop._commit`, pass over FENCED."""
+    """A5: refused, it publishes nothing, and drops its state. Mutations: leave the comparison of the owner out of
+    `MemoryStore.commit`; in `Cycle._commit`, pass over FENCED."""
     world = World(SMALL)
     world.publish(feed().messages)
     zombie = await world.start("ingest")
@@ -91,7 +99,7 @@ async def test_one_to_four_to_one_workers() -> None:
 
 @pytest.mark.parametrize("point", [*BEFORE_THE_WRITE, "before_publish", "in_publish"])
 async def test_a_rebalance_in_mid_batch(point: str) -> None:
-    """A6. Mutation: in `Loop._drain`, do not raise Fenced for an abandoned partition: it goes on after revocation."""
+    """A6. Mutation: in `Loop.on_revoked`, keep the partitions."""
     sent = feed()
     world = World(SMALL)
     world.publish(sent.messages)
@@ -111,8 +119,8 @@ async def test_a_rebalance_in_mid_batch(point: str) -> None:
 
 @pytest.mark.parametrize("point", ["before_acquire", "after_acquire"])
 async def test_a_rebalance_during_restore(point: str) -> None:
-    """A8: what is released meanwhile is not owned, what is new is restored. Mutation: in `Loop._acquire_wanted`,
-    own the partition whether or not it is still wanted."""
+    """A8: what is released meanwhile is not owned, what is new is restored. Mutation: in `Loop.on_assigned`, do not
+    note what is wanted."""
     world = World(SMALL)
     world.publish(feed().messages)
     first = await world.start("ingest")
@@ -171,7 +179,7 @@ async def test_a_store_that_hangs_during_a_revocation() -> None:
 
 async def test_another_configuration_is_noticed() -> None:
     """A12: what changes results is said aloud; what cannot change under a state refuses to start.
-    Mutation: return {} from `Loop._marks` at once."""
+    Mutation: return {} from `Takeover._marks` at once."""
     world = World(SMALL)
     world.publish(feed().messages)
     first = await world.start("ingest", loop=LoopSettings(structure="2 blocks", fingerprint="a"))

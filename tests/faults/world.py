@@ -12,11 +12,12 @@ from driftline.contracts.decode import Decoder
 from driftline.ingest.stage import IngestSettings, IngestStage
 from driftline.judge.stage import JudgeSettings, JudgeStage
 from driftline.registry import ProfileRegistry
-from driftline.runtime.loop import Loop, LoopSettings
+from driftline.runtime.loop import Loop
 from driftline.runtime.memory_group import MemoryConsumer, MemoryGroup
 from driftline.runtime.memory_log import MemoryLog, MemoryReader, MemoryWriter
 from driftline.runtime.memory_store import MemoryServer, MemoryStore
 from driftline.runtime.observe import Observer
+from driftline.runtime.owned import LoopSettings
 from driftline.runtime.store import Slot
 from driftline.stats.settings import DetectionSettings
 from faults.data import EVENTS, PAIRS, T0, Message, partition_of, tail

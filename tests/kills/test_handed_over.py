@@ -22,7 +22,7 @@ _HALF: Final = 6_000
 async def test_one_of_two_is_killed(cluster: Cluster, work: Workload, clean: Said) -> None:
     """A1, A6: one of two workers of each stage is killed under load and not replaced; the other takes over.
 
-    Mutation: `Loop._acquire` loads the state from no fields.
+    Mutation: `Takeover.acquire` loads the state from no fields.
     """
     pairs = await _two_each(cluster)
     publishing = asyncio.create_task(cluster.publish_slowly(work.records, 4.0))
@@ -57,12 +57,15 @@ async def test_a_sleeper_awakes(cluster: Cluster, work: Workload, clean: Said) -
 
     Mutation: the script `commit` applies a write whatever token it carries and wherever the slot stands.
     """
-    publishing = asyncio.create_task(cluster.publish_slowly(work.records[:_HALF], 6.0))
+    third = _HALF // 3
     wires = {stage: await cluster.wire() for stage in STAGES}
     sleepers = {stage: cluster.start(stage, wire=wire) for stage, wire in wires.items()}
-    for stage in reversed(STAGES):  # judge first: it writes only while ingest does
+    await cluster.publish(work.records[:third])
+    for stage in STAGES:
         await cluster.until(f"{stage} is at work", partial(cluster.beyond, stage, 0))
+    for turn, stage in enumerate(reversed(STAGES), 1):  # judge first: it writes only while ingest does
         wires[stage].cut("before", speaking_of=cluster.config.topics.blocks if stage == "ingest" else "")
+        await cluster.publish(work.records[turn * third : (turn + 1) * third if turn == 1 else _HALF])
         await cluster.until(f"{stage} is caught at a write", wires[stage].caught)
         sleepers[stage].freeze()
     slept = asyncio.create_task(asyncio.sleep(2 * SESSION_S))
@@ -71,7 +74,6 @@ async def test_a_sleeper_awakes(cluster: Cluster, work: Workload, clean: Said) -
         cluster.start(stage)
     for stage in STAGES:
         await cluster.until(f"others own {stage}", partial(cluster.none_owned_by, stage, owners[stage]))
-    await publishing
     await cluster.all_counted()
     await slept
     for stage in STAGES:

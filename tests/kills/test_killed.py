@@ -26,7 +26,7 @@ async def test_killed_at_random_moments(cluster: Cluster, work: Workload, clean:
     """A1, A2: ingest and judge are killed three times each, at random points of a growing backlog, and started
     again at once.
 
-    Mutation: `Loop._acquire` begins where the group has committed, not where the store stands.
+    Mutation: `Takeover.acquire` begins where the group has committed, not where the store stands.
     """
 
     async def torment(stage: StageName, records: int) -> None:
@@ -53,7 +53,7 @@ async def test_killed_at_the_write(cluster: Cluster, work: Workload, clean: Said
     """A1, A2: ingest and judge are killed once with their compare-and-set on its way to the store (what was
     folded is lost), and once with its answer on the way back (it was applied; nothing of the range is published).
 
-    Mutation: `Loop._acquire` does not publish what the outbox still holds.
+    Mutation: `Takeover.acquire` does not publish what the outbox still holds.
     """
 
     async def torment(stage: StageName, cuts: Sequence[tuple[Where, str]]) -> None:

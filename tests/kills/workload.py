@@ -17,10 +17,11 @@ from driftline.demo.signals import listen
 from driftline.ingest.stage import IngestSettings, IngestStage
 from driftline.judge.stage import JudgeSettings, JudgeStage
 from driftline.registry import ProfileRegistry
-from driftline.runtime.loop import Loop, LoopSettings
+from driftline.runtime.loop import Loop
 from driftline.runtime.memory_group import MemoryConsumer, MemoryGroup
 from driftline.runtime.memory_log import MemoryLog, MemoryReader, MemoryWriter
 from driftline.runtime.memory_store import MemoryStore
+from driftline.runtime.owned import LoopSettings
 
 Said = dict[str, dict[str, Any]]
 """Content of signals by id."""

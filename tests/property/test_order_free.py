@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from faults.data import Feed, Message, feed
@@ -50,6 +50,23 @@ def dealt_out(messages: list[Message], partitions: int) -> list[Message]:
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 4])
+@pytest.mark.parametrize("blocks", [1, 3])
+async def test_partitions_by_hash(partitions: int, blocks: int) -> None:
+    """Mutation: in `JudgeStage._learn`, learn from all rows there are, whatever the watermark."""
+    sent = feed()
+    shape = Shape(partitions=partitions, blocks=blocks, max_batch=800 // partitions)
+    assert_same(await outcome_of(sent, sent.messages, shape), await clean(sent))
+
+
+@pytest.mark.parametrize(("max_batch", "judge_batch"), [(23, 2), (137, 100), (100_000, 1)])
+async def test_sizes_of_batches(max_batch: int, judge_batch: int) -> None:
+    """Mutation: as above."""
+    sent = feed()
+    shape = Shape(max_batch=max_batch, judge_batch=judge_batch)
+    assert_same(await outcome_of(sent, sent.messages, shape), await clean(sent))
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 4])
 async def test_partitions_in_turn(partitions: int) -> None:
     """Mutation: in `Ledger.watermark`, take the maximum over the busy sources: panes close before all have come."""
     sent = feed(seconds=False)  # of two that differ and lie on two partitions, none is the first
@@ -57,7 +74,13 @@ async def test_partitions_in_turn(partitions: int) -> None:
     assert_same(await outcome_of(sent, dealt_out(sent.messages, partitions), shape), await clean(sent))
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 @given(
     seed=st.integers(0, 1_000),
     partitions=st.sampled_from([1, 2, 3, 4, 6]),
@@ -66,8 +89,7 @@ async def test_partitions_in_turn(partitions: int) -> None:
     judge_batch=st.integers(1, 50),
 )
 async def test_all_of_it_at_once(seed: int, partitions: int, blocks: int, max_batch: int, judge_batch: int) -> None:
-    """Mutation: in `JudgeStage.fold`, close panes once a batch, behind all its bundles; or leave `.sorted()` out of
-    `onboarding._before`."""
+    """D40, with the order of arrival. Mutation: take a range's latest time, without the lateness, as its watermark."""
     shape = Shape(partitions=partitions, blocks=blocks, max_batch=max_batch, judge_batch=judge_batch)
     assert_same(await outcome_of(SENT, shuffled(SENT.messages, seed), shape), await clean(SENT))
 
@@ -75,8 +97,7 @@ async def test_all_of_it_at_once(seed: int, partitions: int, blocks: int, max_ba
 @pytest.mark.parametrize("leave", [True, False])
 async def test_another_process_for_every_batch(leave: bool) -> None:
     """What is stored is the whole of the state: written, read and gone on with after every step, of workers that
-    leave in order or die. Mutation: leave `pending` out of `StreamMonitors.to_state`, or `closed` out of the
-    model's record."""
+    leave in order or die. Mutation: leave `pending` out of `StreamMonitors.to_state`."""
     world = World(Shape(max_batch=200))
     world.publish(SENT.messages)
     for _ in range(SENT.truth.predictions.total() // 100):
@@ -110,8 +131,8 @@ def _digests(fields: dict[str, bytes]) -> dict[str, str]:
 
 @pytest.mark.parametrize("features", [_new_names, _new_places])
 async def test_caps_do_not_ask_who_came_first(features: Features) -> None:
-    """D36, D37: new names, and more categories than are told apart. Mutation: sort `grid._categories` by count
-    alone, as `dict.items` has them; or keep no more than the first name in `PaneCounts.merge`."""
+    """D36, D37: new names, and more categories than are told apart. Mutation: keep no more than the first name of
+    the other in `PaneCounts.merge`."""
     messages = stream(N, features)
     made = []
     for seed, shape in enumerate([Shape(), Shape(max_batch=37), Shape(partitions=4, max_batch=100)]):
@@ -124,4 +145,4 @@ async def test_caps_do_not_ask_who_came_first(features: Features) -> None:
     for found in made[1:]:
         assert found.profiles == made[0].profiles
         assert found.signals.keys() == made[0].signals.keys()
-        assert _digests(found.detectors) == _digests(made[0].detectors) != {}
+        assert _digests(found.detectors) == _digests(made[0].detectors)

@@ -172,9 +172,7 @@ class IngestStage:
                     day = min(day, _day(other.watermark))
         await self._store.expire(day - self._settings.join_days)
 
-    def _watermark(
-        self, state: IngestState, batch: Batch, events: Sequence[tuple[int, Event]]
-    ) -> tuple[int, int]:
+    def _watermark(self, state: IngestState, batch: Batch, events: Sequence[tuple[int, Event]]) -> tuple[int, int]:
         """The running maximum over ranges of the median event time, less the lateness: one bad clock, or a few,
         cannot move it. And its tail, the ninth decile: there it goes when the log has ended and stays so, because
         no later range will take it to the last events."""

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from driftline.contracts.blocks import PAIRS, PREDICTIONS
+from driftline.contracts.blocks import PREDICTIONS
 from driftline.errors import StateCorrupt, StateTooNew
 from driftline.stats.section import Section
 

@@ -106,7 +106,11 @@ class SchemaRules:
         for i, column in enumerate(self.section.columns):
             which = int(broken[i, 1])
             # What is whole again does not tell which of the two it was.
-            words = ("has disappeared", "has changed its type")[which] if broken[i].any() else "is gone or of another type"
+            words = (
+                ("has disappeared", "has changed its type")[which]
+                if broken[i].any()
+                else "is gone or of another type"
+            )
             what = ("rows without a value", "values of another type")[which]
             yield _Finding(
                 monitor=f"{column.name}:schema",

@@ -38,7 +38,7 @@ def event_inflation(series: Floats) -> Floats:
         return np.ones(len(series))
     rho = _autocorrelation(series)
     strides = [_inflation(rho[:, ::stride], n, STRIDE_SIGNIFICANCE) for stride in range(2, MAX_STRIDE + 1)]
-    return np.maximum.reduce([_inflation(rho, n, SIGNIFICANCE), *strides])
+    return np.asarray(np.maximum.reduce([_inflation(rho, n, SIGNIFICANCE), *strides]))
 
 
 def _inflation(rho: Floats, n: int, significance: float) -> Floats:
