@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from driftline.stats.profile import Profile
 from driftline.stats.rows import Column, Rows
 
 FEATURE_PREFIX = "features."
+_NUMBERS: Final = {int, float}
+_NOTHING: Final = {type(None)}
 
 
 class FeatureColumns:
@@ -35,13 +38,14 @@ class FeatureColumns:
 
 def label_column(values: Sequence[Label | None]) -> Column | None:
     """Numbers stay numbers; strings and booleans become texts. None where no row has a value."""
-    if all(isinstance(v, float) or (type(v) is int) for v in values):
+    kinds = set(map(type, values))
+    if kinds == _NOTHING:
+        return None
+    if kinds <= _NUMBERS:
         return Column(np.array(values, dtype=np.float64), None, None)
     numbers = np.array([np.nan if v is None or isinstance(v, (str, bool)) else float(v) for v in values])
     texts = [str(v).lower() if isinstance(v, bool) else v if isinstance(v, str) else None for v in values]
     absent = np.array([v is None for v in values])
-    if absent.all():
-        return None
     return Column(numbers, texts, np.where(absent, MISSING, 0).astype(np.uint8) if absent.any() else None)
 
 
@@ -96,8 +100,8 @@ def _blocks(rows: Rows, profile: Profile | None, model: str, version: str, strea
     section = profile.section(stream) if profile else None
     if profile is None or section is None:
         return [rows.to_raw_block(model, version, stream)], 0
-    fresh = np.flatnonzero(rows.times >= profile.since(stream))
-    early = rows.n - len(fresh)
+    fresh = rows.times >= profile.since(stream)
+    early = rows.n - int(np.count_nonzero(fresh))
     if early:
-        rows = rows.take(fresh)
+        rows = rows.take(np.flatnonzero(fresh))
     return list(rows_to_blocks(section.grid, rows, model, version, stream)), early

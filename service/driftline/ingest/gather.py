@@ -25,6 +25,7 @@ from driftline.runtime.stage import Batch
 from driftline.runtime.store import Half, JoinMode, Meeting, Met
 
 LOG_APPEND_TIME: Final = 1
+_NONE: Final[frozenset[int]] = frozenset()
 _NEW: Final = Meeting(Met.NEW)
 _PAIRED: Final = Meeting(Met.PAIRED)
 _DUPLICATE: Final = Meeting(Met.DUPLICATE)
@@ -55,19 +56,21 @@ def gather(decoder: Decoder, batch: Batch, future_ms: int) -> Gathered:
     gathered = Gathered()
     events, refused = gathered.events, gathered.refused
     decode, refuse = decoder.decode, batch.refuse
+    latest_here = batch.clock + future_ms
     for record in batch.records:
+        offset = record.offset
         try:
-            if refuse and record.offset in refuse:
-                raise refuse[record.offset]
+            if refuse and offset in refuse:
+                raise refuse[offset]
             event = decode(record.value, record.headers)
-            now = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else batch.clock
-            if event.time > now + future_ms:
-                ahead = (event.time - now) / 1000
+            latest = record.timestamp + future_ms if record.timestamp_type == LOG_APPEND_TIME else latest_here
+            if event.time > latest:
+                ahead = (event.time - latest + future_ms) / 1000
                 raise Poison("future", f"time is {ahead:.0f} s ahead of the broker's clock")
         except Poison as why:
             refused.append((record, why))
         else:
-            events.append((record.offset, event))
+            events.append((offset, event))
     return gathered
 
 
@@ -81,10 +84,10 @@ def halves(batch: Batch, events: Sequence[tuple[int, Event]], partitions: int) -
     does not ask for what it knows to be a duplicate; models whose bundle of it is not published (of `partitions`
     bundles) are read for the first time."""
     asked: list[Half] = []
-    again, partition = batch.again, batch.partition
+    again = batch.again
+    base = origin_of(batch.partition, 0)
     mode = JoinMode.FRESH
     for offset, event in events:
-        origin = origin_of(partition, offset)
         if again is not None:
             if offset in again.duplicates:
                 continue
@@ -94,11 +97,11 @@ def halves(batch: Batch, events: Sequence[tuple[int, Event]], partitions: int) -
             elif blocks_partition(event.model, partitions) in again.held:
                 mode = JoinMode.SILENT
         if isinstance(event, Prediction):
-            asked.append(prediction_half(event, origin, mode))
+            asked.append(prediction_half(event, base | offset, mode))
         elif is_whole(event):
-            asked.extend(whole_halves(event, origin, mode))
+            asked.extend(whole_halves(event, base | offset, mode))
         else:
-            asked.append(outcome_half(event, origin, mode))
+            asked.append(outcome_half(event, base | offset, mode))
     return asked
 
 
@@ -108,29 +111,36 @@ def unjoined(asked: Sequence[Half]) -> list[Meeting]:
     return [_PAIRED if half.side == "O" and not half.payload else _NEW for half in asked]
 
 
-def sort_out(batch: Batch, events: Sequence[tuple[int, Event]], meetings: Sequence[Meeting]) -> Sorted:
-    """Events and the answers to `halves`, in the same order, to what is counted."""
+def sort_out(batch: Batch, events: Sequence[tuple[int, Event]], meetings: Sequence[Meeting] | None) -> Sorted:
+    """Events and the answers to `halves`, in the same order, to what is counted.
+
+    None where the join is switched off: then only outcomes that repeat their prediction make pairs, and nothing is
+    known to be a duplicate but what a published range says."""
     out = Sorted()
-    answers = iter(meetings)
-    again = batch.again
+    predictions, again = out.predictions, batch.again
+    duplicates = _NONE if again is None else again.duplicates
+    emitted = _NONE if again is None else again.emitted
+    answers = None if meetings is None else iter(meetings)
     for offset, event in events:
-        origin = origin_of(batch.partition, offset)
-        whole = is_whole(event)
-        if again is not None and offset in again.duplicates:
+        whole = False if isinstance(event, Prediction) else is_whole(event)
+        if offset in duplicates:
             answer = _DUPLICATE
+        elif answers is None:
+            answer = _PAIRED if whole else _NEW
         else:
             answer = next(answers)
             if whole:
                 answer = next(answers)
-        if answer.met is Met.DUPLICATE:
+        met = answer.met
+        if met is Met.DUPLICATE:
             out.duplicates.append((offset, event))
             continue
         if isinstance(event, Prediction):
-            out.predictions.append(event)
-        elif answer.met is not Met.PAIRED:
+            predictions.append(event)
+        elif met is not Met.PAIRED:
             out.waiting.append(event)
-        if answer.met is Met.PAIRED and (again is None or offset not in again.emitted):
-            out.pairs.append(_pair(event, origin, whole, answer.other))
+        if met is Met.PAIRED and offset not in emitted:
+            out.pairs.append(_pair(event, origin_of(batch.partition, offset), whole, answer.other))
     return out
 
 

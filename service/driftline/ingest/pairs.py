@@ -125,7 +125,9 @@ def hash_ids(ids: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
 
 def number_column(values: Sequence[float | None]) -> Column | None:
     """None where no row has a value: an absent column counts as missing all the same."""
-    numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+    if values.count(None) == len(values):
+        return None
+    numbers = np.array(values, dtype=np.float64)  # None becomes NaN
     absent = np.isnan(numbers)
     if absent.all():
         return None
