@@ -37,7 +37,8 @@ async def watch_servers(
 async def _broker(describe: Callable[[], Awaitable[Mapping[str, int]]], topics: Sequence[str]) -> str | None:
     """What is wrong with it, if anything is."""
     try:
-        found = await asyncio.wait_for(describe(), _WAIT_S)
+        async with asyncio.timeout(_WAIT_S):  # wait_for could swallow a cancellation
+            found = await describe()
     except Misconfigured:
         return "the broker does not let us in"
     except (Transient, TimeoutError):
@@ -48,7 +49,8 @@ async def _broker(describe: Callable[[], Awaitable[Mapping[str, int]]], topics: 
 
 async def _store(store: Store) -> str | None:
     try:
-        await asyncio.wait_for(store.check(), _WAIT_S)
+        async with asyncio.timeout(_WAIT_S):
+            await store.check()
     except Misconfigured:
         return "the store would evict our state, or does not let us in"
     except (Transient, TimeoutError):

@@ -110,7 +110,7 @@ class Service:
         finally:
             for watcher in watchers:
                 watcher.cancel()
-            await asyncio.gather(*watchers, return_exceptions=True)
+            await asyncio.wait(watchers, timeout=1)
 
     async def _describe(self) -> dict[str, int]:
         async with KafkaTopics(self._kafka) as topics:

@@ -16,11 +16,11 @@ async def finish(cluster: Cluster, work: Workload, clean: Said, within_s: float 
     await cluster.publish(work.closing)
     await cluster.all_counted()
     await cluster.stop()
-    await check_counts(cluster, work)
+    await _check_counts(cluster, work)
     return await _check_verdicts(cluster, clean)
 
 
-async def check_counts(cluster: Cluster, work: Workload) -> None:
+async def _check_counts(cluster: Cluster, work: Workload) -> None:
     ledger = await cluster.ledger()
     assert ledger.problems == []
     assert ledger.ends == work.published

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Final
 
 import pytest
+
 from kills.cluster import STAGES
 from kills.oracle import finish
-
 from kills.workload import Said, Workload
 from real.admin import Admin
 from real.cluster import Health, RealCluster, incidents

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from kills.cluster import STAGES
 
 from driftline.errors import LogGap
 from driftline.runtime.kafka_consumer import KafkaConsumer
 from driftline.runtime.kafka_topics import KafkaTopics, TopicSpec
 from driftline.runtime.kafka_writer import KafkaWriter
 from driftline.runtime.log import Outgoing
+from kills.cluster import STAGES
 from kills.workload import BLOCKS, SOURCES, Workload
 from real.admin import Admin
 from real.cluster import RealCluster

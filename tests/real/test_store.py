@@ -10,11 +10,10 @@ from typing import Any, Final
 
 import pytest
 
-from kills.cluster import STAGES, Worker
+from kills.cluster import STAGES, Worker, slots
 from kills.oracle import finish
 from kills.workload import Said, Workload
 from real.cluster import Health, RealCluster, incidents
-from real.oracle import finish_after_a_rollback
 from support.own import missing
 from support.real import RealServers
 
@@ -77,8 +76,9 @@ async def test_the_last_second_is_lost(
     if file is None:
         missing("the append-only file of this Redis is not ours to cut")
     workers = [cluster.start(stage) for stage in STAGES]
-    publishing = asyncio.create_task(cluster.publish_slowly(work.records, 6.0))
-    await cluster.until("judge is at work", partial(cluster.beyond, "judge", 0))
+    for stage, worker in zip(STAGES, workers, strict=True):
+        await cluster.until(f"{stage} has begun", partial(worker.holds, slots(stage)))
+    publishing = asyncio.create_task(cluster.publish_slowly(work.records, 8.0))
     await cluster.until("ingest is past all copies", partial(cluster.beyond, "ingest", _PAST_COPIES))
     size = file.stat().st_size
     await asyncio.sleep(_LOST_S)
@@ -89,7 +89,7 @@ async def test_the_last_second_is_lost(
     for stage in STAGES:
         assert sum(await cluster.stored(stage)) < sum(positions[stage]), "the store has lost nothing"
     await publishing
-    spoken = await finish_after_a_rollback(cluster, work, clean)
+    spoken = await finish(cluster, work, clean)
     assert all(worker.process.returncode == 0 for worker in workers)
     assert incidents(spoken) == {"state_lost"}
 

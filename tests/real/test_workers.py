@@ -12,10 +12,10 @@ from functools import partial
 from typing import Final
 
 import pytest
-from kills.cluster import STAGES, StageName, Worker, slots
-from kills.oracle import finish
 
 from driftline.service import GRACE_S
+from kills.cluster import STAGES, StageName, Worker, slots
+from kills.oracle import finish
 from kills.workload import Said, Workload
 from real.admin import Admin
 from real.cluster import RealCluster, incidents

@@ -109,6 +109,7 @@ class KafkaTopics:
 
     async def _ask(self, doing: str, question: Any) -> Any:
         try:
-            return await asyncio.wait_for(question, self._settings.request_timeout_ms / 1000)
+            async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
+                return await question
         except (errors.KafkaError, OSError, TimeoutError) as error:
             raise kafka_error(self._settings, doing, error) from error
