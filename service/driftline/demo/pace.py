@@ -12,6 +12,9 @@ from typing import Final
 
 DAY_MS: Final = 86_400_000
 HOLD_EVERY_MS: Final = 14 * DAY_MS
+APPROACH_MS: Final = DAY_MS // 2
+"""Before a hold it waits once more, so much earlier, and then publishes the rest. Ingest's watermark is the median of
+the last range it read: after a range of half a day it is close to the hold, however slow the machine was before."""
 LEAD_MS: Final = 14 * DAY_MS
 """From a request to the deployment of what it asked for. Meanwhile the new model predicts without being used:
 what it says then is its reference."""

@@ -69,6 +69,11 @@ class Publisher:
         return int(self._script.at[min(self.done, self._script.n - 1)])
 
     @property
+    def end_time(self) -> int:
+        """Event time, ms, before which everything is due."""
+        return int(self._script.at[-1]) + 1
+
+    @property
     def per_second(self) -> float:
         """Events published a second so far, holds left out."""
         running = 0.0 if self._started is None else self._clock.monotonic() - self._started

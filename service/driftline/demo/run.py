@@ -30,7 +30,7 @@ from driftline.demo.events import COPY, PREDICTION, Script, write_script
 from driftline.demo.flights import read_flights
 from driftline.demo.handover import Handover
 from driftline.demo.model import MODEL, VERSION, DelayModel, watched
-from driftline.demo.pace import DAY_MS
+from driftline.demo.pace import APPROACH_MS, DAY_MS
 from driftline.demo.processes import Kill, run_driftline
 from driftline.demo.publisher import Publisher, paired_by_version
 from driftline.demo.reference import write_reference
@@ -109,19 +109,22 @@ class Demo:
         with self._phase("publish", PUBLISHING):
             while publisher.done < publisher.total:
                 hold = handover.next_hold()
-                await self._publish(publisher, watch, hold)
-                if hold is not None and publisher.done < publisher.total:
-                    began = self._clock.monotonic()
-                    await self._hold(publisher, watch, handover, hold)
-                    held = self._wall_s.get("held", 0.0) + self._clock.monotonic() - began
-                    self._wall_s["held"] = round(held, 1)
+                until = publisher.end_time if hold is None else hold
+                await self._publish(publisher, watch, until - APPROACH_MS)
+                began = self._clock.monotonic()
+                await self._until(self._settled(publisher, watch), HOLD_WITHIN_S, "the stages do not catch up")
+                await self._publish(publisher, watch, until)
+                if publisher.done < publisher.total:
+                    await self._hold(publisher, watch, handover, until)
+                held = self._wall_s.get("held", 0.0) + self._clock.monotonic() - began
+                self._wall_s["held"] = round(held, 1)
         with self._phase("finish", "everything is published; counting and judging the rest"):
             await self._until(
                 self._settled(publisher, watch), FINISH_WITHIN_S, "not everything is counted and judged"
             )
         return publisher
 
-    async def _publish(self, publisher: Publisher, watch: Watch, until: int | None) -> None:
+    async def _publish(self, publisher: Publisher, watch: Watch, until: int) -> None:
         publishing = asyncio.create_task(publisher.run(until))
         try:
             while not publishing.done():
