@@ -181,6 +181,8 @@ def show_report(console: Console, report: Report, checks: Sequence[Check]) -> No
     for check in checks:
         verdict = Text("  ok  ", style="green") if check.holds else Text(" FAIL ", style="bold white on red")
         console.print(Text.assemble(verdict, check.claim, (f"  {check.detail}" if check.detail else "", "dim")))
+    for row in report.retraining:
+        console.print(Text(answer_of(row), style="bold"))
 
 
 def _show_retraining(console: Console, row: Mapping[str, Any]) -> None:
@@ -199,7 +201,6 @@ def _show_retraining(console: Console, row: Mapping[str, Any]) -> None:
     )
     table.add_row("by month", ", ".join(months))
     console.print(table)
-    console.print(Text(f"{answer_of(row)}", style="bold"))
 
 
 def answer_of(row: Mapping[str, Any]) -> str:
