@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -272,19 +273,26 @@ MUTATIONS = [
 ]
 
 
-def main(word: str = "") -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder)
+def main(
+    word: str = "",
+    *,
+    mutations: Sequence[Mutation] = MUTATIONS,
+    folder: str = "faults",
+    options: Sequence[str] = ("--timeout=60",),
+) -> int:
+    """Try each of which the module or the test holds `word`; the number of those that no test caught."""
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place)
         for name in ("service", "tests"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         shutil.copy(ROOT / "pyproject.toml", copy)
-        chosen = [m for m in MUTATIONS if word in f"{m.module} {m.test}"]
-        survivors = sum(not _caught(copy, mutation) for mutation in chosen)
+        chosen = [m for m in mutations if word in f"{m.module} {m.test}"]
+        survivors = sum(not _caught(copy, mutation, folder, options) for mutation in chosen)
     print(f"{len(chosen)} mutations, {survivors} survived")
     return survivors
 
 
-def _caught(copy: Path, mutation: Mutation) -> bool:
+def _caught(copy: Path, mutation: Mutation, folder: str, options: Sequence[str]) -> bool:
     package = copy / "service" / "driftline"
     places = [path for path in package.glob(mutation.file) if mutation.old in path.read_text()]
     if len(places) != 1 or places[0].read_text().count(mutation.old) != 1:
@@ -293,8 +301,8 @@ def _caught(copy: Path, mutation: Mutation) -> bool:
     path, text = places[0], places[0].read_text()
     path.write_text(text.replace(mutation.old, mutation.new))
     try:
-        command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--timeout=60"]
-        command += [f"tests/faults/{mutation.module}", "-k", mutation.test]
+        command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *options]
+        command += [f"tests/{folder}/{mutation.module}", "-k", mutation.test]
         environment = {**os.environ, "PYTHONPATH": str(copy / "service"), "PYTHONDONTWRITEBYTECODE": "1"}
         ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False).returncode
     finally:

@@ -59,7 +59,7 @@ async def test_the_group_goes_on_without_a_member(
     """B14: the coordinator forgets the member of each stage, again and again, so that commits and heartbeats fail
     with UnknownMemberId. State is safe already: the worker joins again and goes on.
 
-    Mutation: leave UnknownMemberIdError out of `_NOT_A_MEMBER`, and raise where `_courtesy_commit` is lenient.
+    Mutation: `KafkaConsumer.commit` maps a TimeoutError only.
     """
     workers = [cluster.start(stage) for stage in STAGES]
     publishing = asyncio.create_task(cluster.publish_slowly(work.records, 8.0))

@@ -75,7 +75,7 @@ async def test_aborted_transactions(
     aborted is not counted; what was committed is. At the end the partitions are idle, so that they hold back no
     watermark, and the watchdog sees that there is nothing more to fetch.
 
-    Mutation: `Loop._idle_batch` and `Loop._watch` look at the last record's offset instead of the position.
+    Mutation: `Loop._idle_batch`, or `Loop._watch`, looks at the last record's offset instead of the position.
     """
     topics = cluster.config.topics
     committed, aborted = work.records[:600], work.records[600:900]

@@ -58,7 +58,7 @@ async def trimmed(real: RealServers, admin: Admin) -> AsyncIterator[str]:
 async def test_what_the_broker_has_not_is_a_gap(real: RealServers, trimmed: str, wanted: int, found: int) -> None:
     """B15: a fetch before the log's begin, and one behind its end, is answered with OffsetOutOfRange.
 
-    Mutation: `KafkaConsumer.poll` takes it for any KafkaError.
+    Mutation: `KafkaConsumer.poll` takes it for any other KafkaError.
     """
     settings = replace(kafka_settings(real), session_timeout_ms=2_000)
     consumer = KafkaConsumer(settings, trimmed, unique("group"))
@@ -87,7 +87,7 @@ async def test_retention_overtakes_a_stopped_ingest(admin: Admin, cluster: RealC
     from the earliest there are, it says so, and counts all of those. Judge does not skip the ranges over the gap
     either, unless told to.
 
-    Mutation: `Loop._check_bounds` answers with the recovery it is given: everything is read as if nothing was gone.
+    Mutation: `Takeover` does not check the bounds.
     """
     events = cluster.config.topics.events[0]
     for stage in STAGES:
@@ -151,7 +151,7 @@ async def test_a_topic_that_was_made_anew(admin: Admin, cluster: RealCluster, wo
     """B15: the topic of events is deleted and created again, so that ingest stands behind its end. It says so, and
     stops, whatever the policy: judge has counted these offsets before, and would skip what lies under them now.
 
-    Mutation: `Loop._check_bounds` looks at the log's begin only.
+    Mutation: `Takeover._check_bounds` looks at the log's begin only.
     """
     events = cluster.config.topics.events[0]
     for stage in STAGES:

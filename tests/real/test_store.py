@@ -70,7 +70,7 @@ async def test_the_last_second_is_lost(
     offset and outbox of every slot go back together, and the memory of the join with them. Nothing is counted
     twice, and nothing is lost.
 
-    Mutation: `published_ranges` finds nothing.
+    Mutation: `IngestStage.recover` folds none of the published ranges again.
     """
     file = real.append_only_file
     if file is None:

@@ -29,7 +29,7 @@ _OBSERVED: Final = {"runtime": {"http": {"port": 0}, "watchdog_s": 5}}
 async def test_missing_at_the_start(admin: Admin, cluster: RealCluster) -> None:
     """B16: a stage whose topic is missing refuses to start, and says which and what to do.
 
-    Mutation: `check_topics` looks at nothing.
+    Mutation: `KafkaReader.partitions` answers 1 for a topic that is not there.
     """
     events = cluster.config.topics.events[0]
     await admin.delete(events)
@@ -97,7 +97,7 @@ async def test_deleted_under_a_running_stage(admin: Admin, cluster: RealCluster,
     """B16: the topic of events is deleted while ingest runs. It lets go of the partitions, says so, and is not
     ready; when the topic is there again, a new worker says that it stands behind its end, and stops.
 
-    Mutation: `watch_servers` is asked about no topics.
+    Mutation: `watch_servers` looks for no topics.
     """
     worker = cluster.start("ingest")
     health = Health(worker)

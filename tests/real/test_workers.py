@@ -62,7 +62,7 @@ async def test_from_one_to_four_to_one(admin: Admin, cluster: RealCluster, work:
     """A6: one worker, then four, one of which finds nothing to do, then one again, under load. Nobody commits for
     a partition that has gone to another.
 
-    Mutation: `Loop.on_revoked` commits, and releases, after its deadline too.
+    Mutation: `Loop.on_revoked` does not release the partitions.
     """
     async with _committed_never_goes_back(admin, cluster, ["ingest", "judge"]):
         publishing = asyncio.create_task(cluster.publish_slowly(work.records, 14.0))
