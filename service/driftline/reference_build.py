@@ -98,7 +98,6 @@ def build_profile(
     columns: Columns,
     settings: DetectionSettings,
     created: int,
-    revision: int = 1,
     pane_ms: int | None = None,
 ) -> Profile:
     """The profile of the rows, in order of time. Misconfigured where the table lacks what it needs."""
@@ -122,7 +121,6 @@ def build_profile(
         judged_from=0,
         predictions=learn_section(PREDICTIONS, rows, pane, settings),
         pairs=learn_section(PAIRS, pair_rows(pairs, with_ids=True), pane, settings) if pairs else None,
-        revision=revision,
     )
 
 

@@ -1,7 +1,7 @@
 """How long a verdict takes: ingest and judge as processes, events in real time, models that begin to drift.
 
 A pane can be closed once an event later than its end by the lateness has been read; what is measured is the time
-from that moment of the wall clock (event time is wall time here) to the signal in a subscriber's hands.
+from that moment of the wall clock (event time is wall time here) to the timestamp of the signal's record.
 """
 
 from __future__ import annotations
@@ -159,11 +159,10 @@ class Watch:
         await consumer.seek_to_beginning()
         try:
             async for record in consumer:
-                received = time.time()
                 signal = decode_signal(record.value, record.headers)
                 if signal.state == "alarm":
                     closable = signal.time / 1000 + self._lateness_s
-                    self._delays.setdefault(signal.time, []).append(received - closable)
+                    self._delays.setdefault(signal.time, []).append(record.timestamp / 1000 - closable)
         finally:
             await consumer.stop()
 

@@ -16,7 +16,7 @@ from driftline.config import Config
 from driftline.reference_build import Columns, build_profile, read_table
 from driftline.reference_build import Table as Rows
 from driftline.registry import ProfileRegistry, profile_record
-from driftline.stats.profile import Profile
+from driftline.stats.profile import Profile, with_revision
 from driftline.wiring import detection_settings
 
 commands = typer.Typer(no_args_is_help=True, help="Build and list the references that models are judged by.")
@@ -24,19 +24,20 @@ commands = typer.Typer(no_args_is_help=True, help="Build and list the references
 
 async def pin(config: Config, table: Rows, model: str, version: str, columns: Columns) -> Profile:
     """Build the profile and put it in force, above any that is."""
+    profile = build_profile(
+        table,
+        model=model,
+        version=version,
+        columns=columns,
+        settings=detection_settings(config),
+        created=SystemClock().now_ms(),
+    )
     async with reading(config) as reader, writing(config) as writer:
         registry = ProfileRegistry(reader, config.topics.profiles, SystemClock())
         await patiently(lambda: registry.refresh(force=True))
         former = registry.profile(model, version)
-        profile = build_profile(
-            table,
-            model=model,
-            version=version,
-            columns=columns,
-            settings=detection_settings(config),
-            created=SystemClock().now_ms(),
-            revision=former.revision + 1 if former else 1,
-        )
+        if former is not None:
+            profile = with_revision(profile, former.revision + 1)
         record = profile_record(config.topics.profiles, profile)
         await patiently(lambda: writer.publish([record]))
     return profile

@@ -60,9 +60,8 @@ def make_profile(
     judged_from: int,
     predictions: Section,
     pairs: Section | None = None,
-    revision: int = 1,
 ) -> Profile:
-    """Raises ValueError where the sections have panes of different lengths."""
+    """Revision 1. Raises ValueError where the sections have panes of different lengths."""
     profile = Profile(
         model=model,
         version=version,
@@ -72,7 +71,6 @@ def make_profile(
         pane_ms=predictions.grid.pane_ms,
         predictions=predictions,
         pairs=pairs,
-        revision=revision,
     )
     return _named(profile)
 
@@ -83,6 +81,11 @@ def with_pairs(profile: Profile, pairs: Section, since: int | None = None) -> Pr
     since = pairs.end + 1 if since is None else since
     revision = profile.revision + 1
     return _named(msgspec.structs.replace(profile, pairs=pairs, pairs_from=since, revision=revision))
+
+
+def with_revision(profile: Profile, revision: int) -> Profile:
+    """The same reference at another place in the order of its model version's profiles."""
+    return _named(msgspec.structs.replace(profile, revision=revision))
 
 
 def _named(profile: Profile) -> Profile:
