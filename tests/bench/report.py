@@ -54,6 +54,7 @@ def figures(found: Measured, latency: Latency | None) -> dict[str, float]:
         named |= {
             "signal_beyond_pane_p50_s": latency.p50_s,
             "signal_beyond_pane_p99_s": latency.p99_s,
+            "signal_received_p99_s": latency.received_p99_s,
             "block_bytes_per_event_live": latency.block_bytes,
         }
     return {name: round(value, 3) for name, value in named.items()}
@@ -120,7 +121,8 @@ def _rest(found: Measured, latency: Latency | None) -> Text:
     ]
     if latency is not None:
         lines += [
-            f"Event to signal, beyond pane + lateness: p50 {latency.p50_s:.2f} s, p99 {latency.p99_s:.2f} s "
+            f"Event to signal, beyond pane + lateness: p50 {latency.p50_s:.2f} s, p99 {latency.p99_s:.2f} s; "
+            f"in a subscriber's hands p50 {latency.received_p50_s:.2f} s, p99 {latency.received_p99_s:.2f} s "
             f"({latency.signals} alarms of {latency.panes} panes, {latency.events_per_s:,.0f} events/s).",
             f"Live: {latency.block_bytes:.0f} bytes of blocks an event; "
             f"ingest holds {latency.ingest_mb:.0f} MB, judge {latency.judge_mb:.0f} MB.",

@@ -55,7 +55,9 @@ def invoke(environ: dict[str, str], *arguments: str) -> Result:
 def running(environ: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "driftline", "run"], env={**os.environ, **environ}, stderr=file
+            [sys.executable, "-m", "driftline", "run", "--stages", "ingest,judge"],
+            env={**os.environ, **environ},
+            stderr=file,
         )
         try:
             yield process
@@ -111,7 +113,7 @@ def test_a_reference_is_pinned_events_are_counted_and_a_reset_forgets(
     assert "800 predictions" in shown
     with running(environ, tmp_path / "run.log") as process:
         invoke(environ, "publish", str(events))
-        found = status_when(environ, lambda s: only_model(s).get("predictions") == 400)
+        found = status_when(environ, lambda s: only_model(s).get("predictions") == 400 and s["refused"])
         assert found["refused"] == {"schema": 1}
         assert only_model(found)["source"] == "training"
         assert only_model(found)["revision"] == 1
