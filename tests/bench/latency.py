@@ -2,8 +2,7 @@
 
 A pane can be closed once an event later than its end by the lateness has been read; what is measured is the time
 from that moment of the wall clock (event time is wall time here) to the timestamp of the signal's record, which judge
-gives it as it publishes; and to the moment a subscriber has it. The embedded broker hands out a few records every
-quarter of a second, so a burst of alarms reaches a subscriber late: that part is the broker's.
+gives it as it publishes; and to the moment a subscriber has it.
 """
 
 from __future__ import annotations
