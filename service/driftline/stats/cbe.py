@@ -2,7 +2,7 @@
 
 Guarantee: with mixture M_j of monitor j and weights v_j that sum to 1, sum_j v_j M_j less the elapsed time is a
 supermartingale as long as every witness stays within its eps of the reference. So an alarm where
-ln M_j >= ln(arl0 / v_j) is false at most once in `arl0` days of traffic on average, whatever the traffic does,
+ln M_j >= ln(arl0 / v_j) is false at most once in `arl0` days of traffic (or events) on average, whatever the traffic does,
 and whatever ties the monitors together. With n_eff in place of n this is an approximation, checked by simulation.
 
     R_k = (dt_k + R_{k-1}) exp(l_k),   M = sum_f w_f sum_s sum_d R(f, s, d) / (signs x sizes)
@@ -110,37 +110,41 @@ class BlockDetector:
         self.back_w = np.zeros(monitors)
         self.back_n = np.zeros(monitors)
 
-    def update(self, due: Bools, y: Floats, n: Floats, days: Floats, start: Starts) -> Floats:
+    def update(
+        self, due: Bools, y: Floats, n: Floats, ratio: Floats, length: Floats, start: Starts
+    ) -> Floats:
         """One unit of each monitor that is `due` [M]. `y`, `n` [K]: mean and number of events of each witness
-        (n = 0: it saw none, and y is not read); `days`, `start` [M]: length of the unit in days of traffic (> 0
-        where due) and its first pane. Returns ln M [M], -inf for monitors not due or in alarm.
+        (n = 0: it saw none, and y is not read), `ratio` [K] by how much an event's variance exceeds the
+        reference's (1 or more); `length`, `start` [M]: length of the unit on the clock of arl0 (days of traffic or
+        events; > 0 where due) and its first pane. Returns ln M [M], -inf for monitors not due or in alarm.
 
         Raises ValueError on arrays of other shapes and on values that are not finite: one would blind a monitor
         for ever."""
         t = self.table
         if not (
-            due.shape == days.shape == start.shape == self.alarm.shape and y.shape == n.shape == t.monitor.shape
+            due.shape == length.shape == start.shape == self.alarm.shape
+            and y.shape == n.shape == ratio.shape == t.monitor.shape
         ):
             raise ValueError(
                 f"{len(t.monitor)} witnesses of {t.monitors} monitors; given {y.shape} and {due.shape}"
             )
         seen = due[t.monitor] & (n > 0.0)
         y = np.where(seen, y, 0.0)
-        if not (np.isfinite(y).all() and np.isfinite(n).all() and (days[due] > 0.0).all()):
+        if not (np.isfinite(y).all() and np.isfinite(n).all() and (length[due] > 0.0).all()):
             raise ValueError("means and lengths of a unit must be finite, and lengths positive")
-        inflation = (t.a / np.maximum(n, 1.0)[:, None] + t.b).max(axis=1)
+        inflation = (t.a / np.maximum(n, 1.0)[:, None] + t.b).max(axis=1) * ratio
         n_eff = np.where(seen, 1.0 / inflation, 0.0)
         self._recover(due & (self.alarm >= 0), y, n, n_eff, start)
-        return self._accumulate(due & (self.alarm < 0), y, n, n_eff, days, start)
+        return self._accumulate(due & (self.alarm < 0), y, n, n_eff, length, start)
 
-    def _accumulate(self, due: Bools, y: Floats, n: Floats, n_eff: Floats, days: Floats, start: Starts) -> Floats:
+    def _accumulate(self, due: Bools, y: Floats, n: Floats, n_eff: Floats, length: Floats, start: Starts) -> Floats:
         t = self.table
         evidence = np.full(due.shape, -np.inf)
         k = np.flatnonzero(due[t.monitor])
         if not len(k):
             return evidence
         of = t.monitor[k]
-        log_dt = np.log(days[of])[:, None, None]
+        log_dt = np.log(length[of])[:, None, None]
         w = n_eff[k, None, None]
         ratio = w * (t.slope[k] * y[k, None, None] + t.offset[k])
         self.log_r[k] = now = np.logaddexp(log_dt, self.log_r[k]) + ratio

@@ -65,6 +65,19 @@ def _autocorrelation(series: Floats) -> Floats:
     return np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-12 * n)
 
 
+def positive_run(series: Floats) -> int:
+    """How many lags Geyer's initial positive sequence of `series` [n] lasts; 0 where it is within its noise."""
+    n = len(series)
+    if n < 4 * MAX_STRIDE:
+        return 0
+    rho = _autocorrelation(series[None])
+    if _inflation(rho, n, SIGNIFICANCE)[0] == 1.0:
+        return 0
+    lags = n // 2 * 2
+    ended = rho[0, 0:lags:2] + rho[0, 1:lags:2] <= 0.0
+    return 2 * int(ended.argmax()) if ended.any() else n
+
+
 def without_unit_means(series: Floats, unit: NDArray[np.intp]) -> Floats:
     """`series` [witnesses, n] less the mean of each unit; `unit` [n]: ascending from 0, every unit present."""
     starts = np.flatnonzero(np.diff(unit, prepend=-1))
