@@ -73,7 +73,7 @@ def _judged(world: World, found: Facts) -> None:
     for fields in world.fields("judge").values():
         for name, data in fields.items():
             if name.startswith("m:"):
-                record = msgspec.msgpack.decode(unpack("model", 1, data)[1])
+                record = msgspec.msgpack.decode(unpack("model", 2, data)[1])
                 if record["model"] == TICK:
                     continue
                 found.backfilled += record["tallies"].get("backfilled", 0)

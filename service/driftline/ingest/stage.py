@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -53,6 +53,7 @@ class IngestSettings:
     max_write_bytes: int = 950_000
     join: bool = True
     join_days: int = 30
+    positive_class: Mapping[str, str] = field(default_factory=dict)
 
 
 class IngestState(msgspec.Struct):
@@ -69,11 +70,11 @@ class IngestState(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A batch decoded and joined, with the profiles in force when it was."""
+    """A batch decoded and joined, with the profiles that were known when it was, each from its time on."""
 
     gathered: Gathered
     sorted: Sorted
-    profiles: Mapping[ModelKey, Profile]
+    profiles: Mapping[ModelKey, Sequence[Profile]]
     watermark: int
     tail: int
 
@@ -99,7 +100,7 @@ class IngestStage:
         self._store = store
         self._reader = reader
         self._registry = registry
-        self._maker = BlockMaker()
+        self._maker = BlockMaker(settings.positive_class)
         self.writes_in_prepare = settings.join
 
     # Taking over
@@ -157,7 +158,7 @@ class IngestStage:
         sorted_out = sort_out(batch, events, meetings)
         keys = {(e.model, e.version) for e in sorted_out.predictions}
         keys.update((p.model, p.version) for p in (*sorted_out.pairs, *state.carried))
-        profiles = {key: found for key in keys if (found := self._registry.profile(*key)) is not None}
+        profiles = {key: found for key in keys if (found := self._registry.epochs(*key))}
         return Prepared(gathered, sorted_out, profiles, watermark, tail)
 
     async def _tidy(self, day: int, partition: int) -> None:
@@ -218,16 +219,18 @@ class IngestStage:
             groups[event.model, event.version].append(index)
         for (model, version), indexes in groups.items():
             events = [predictions[i] for i in indexes] if len(groups) > 1 else predictions
-            profile = prepared.profiles.get((model, version))
-            blocks, early = self._maker.predictions(model, version, events, profile)
+            profiles = prepared.profiles.get((model, version), ())
+            blocks, early = self._maker.predictions(model, version, events, profiles)
             shares.add(model, version, blocks, predictions=len(events), before_reference=early)
 
-    def _fold_pairs(self, shares: _Shares, pairs: Sequence[Pair], profiles: Mapping[ModelKey, Profile]) -> None:
+    def _fold_pairs(
+        self, shares: _Shares, pairs: Sequence[Pair], profiles: Mapping[ModelKey, Sequence[Profile]]
+    ) -> None:
         groups: dict[ModelKey, list[Pair]] = defaultdict(list)
         for pair in pairs:
             groups[pair.model, pair.version].append(pair)
         for (model, version), of_model in groups.items():
-            blocks, _ = self._maker.pairs(model, version, of_model, profiles.get((model, version)))
+            blocks, _ = self._maker.pairs(model, version, of_model, profiles.get((model, version), ()))
             shares.add(model, version, blocks, outcomes_joined=len(of_model))
             shares.of(model).emitted.extend(offset_of(p.origin) for p in of_model)
 
