@@ -169,8 +169,8 @@ def _too_short(data: _Data, time: Timeline, settings: DetectionSettings) -> str:
     if positive_run(data.f[main][values]) * LONG_RUN < len(values):
         return ""
     return (
-        f"the reference holds {_periods(time.span_ms, period)} and moves slowly all through it: what is a season "
-        f"and what is drift cannot be told from less than two"
+        f"the reference holds {_periods(time.span_ms, period)} and moves slowly all through it: season and drift "
+        f"cannot be told apart before it holds 2"
     )
 
 

@@ -41,7 +41,7 @@ def self_check(
 ) -> SelfCheck | None:
     """`codes` [n, columns] of the reference's rows. None where nothing may page."""
     columns = section.monitored
-    share = weights({j: column.name for j, column in enumerate(columns) if not column.why_not})
+    share = weights({j: column.monitor for j, column in enumerate(columns) if not column.why_not})
     if not share:
         return None
     panes = len(time.middle)
