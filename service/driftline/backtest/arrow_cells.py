@@ -103,7 +103,9 @@ def _plain(column: Any) -> list[str | None]:
     try:
         return list(column.to_pylist())
     except UnicodeDecodeError:
-        return [None if raw is None else raw.decode("utf-8", "replace") for raw in column.cast(pa.binary()).to_pylist()]
+        return [
+            None if raw is None else raw.decode("utf-8", "replace") for raw in column.cast(pa.binary()).to_pylist()
+        ]
 
 
 def times_of(column: Any, unit: TimeUnit) -> list[Any]:

@@ -58,7 +58,9 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def check(self, names: Collection[str], file: str) -> None:
         """Misconfigured where a column that is needed, or was named, is not among those of `file`."""
-        wanted = {field: getattr(self, field) for field in _NAMES if field in self.given or field == "time"}
+        wanted: dict[str, str] = {
+            str(field): getattr(self, field) for field in _NAMES if field in self.given or field == "time"
+        }
         wanted |= {f"features[{i}]": name for i, name in enumerate(self.features) if self.features != "*"}
         wanted |= {f"segments[{i}]": name for i, name in enumerate(self.segments)}
         for field, name in wanted.items():
@@ -85,7 +87,9 @@ def read_columns(file: Path | None) -> Columns:
     known = [name for name in Columns.__struct_fields__ if name != "given"]
     for key in data:
         if key not in known:
-            raise Misconfigured(f"{file}: there is no field {key!r}{_meant(str(key), known)}. Known: {', '.join(known)}")
+            raise Misconfigured(
+                f"{file}: there is no field {key!r}{_meant(str(key), known)}. Known: {', '.join(known)}"
+            )
     return _converted(file, {str(key): value for key, value in data.items()})
 
 

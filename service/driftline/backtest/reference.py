@@ -21,10 +21,19 @@ from driftline.registry import ModelKey
 from driftline.stats.profile import Profile, decode_profile
 from driftline.stats.settings import DetectionSettings
 
-# Names that no feature can have: a control character is refused in none, but is in no header either.
+# Names that no column of a file has.
 _FIELDS: Final = ("time", "id", "prediction", "score", "outcome", "outcome_time", "latency_ms")
 _OWN: Final = {name: f"\x00{name}" for name in _FIELDS}
-_BUILD: Final = BuildColumns(**_OWN, ignored=())
+_BUILD: Final = BuildColumns(
+    time=_OWN["time"],
+    id=_OWN["id"],
+    prediction=_OWN["prediction"],
+    score=_OWN["score"],
+    outcome=_OWN["outcome"],
+    outcome_time=_OWN["outcome_time"],
+    latency_ms=_OWN["latency_ms"],
+    ignored=(),
+)
 
 
 @dataclass(frozen=True)
@@ -40,9 +49,7 @@ class Reference:
         for (model, version), table in sorted((self.tables or {}).items()):
             try:
                 built.append(
-                    build_profile(
-                        table, model=model, version=version, columns=_BUILD, settings=settings, created=0
-                    )
+                    build_profile(table, model=model, version=version, columns=_BUILD, settings=settings, created=0)
                 )
             except ValueError as error:
                 raise Misconfigured(f"the reference of {model} {version} cannot be learnt: {error}") from None
@@ -74,7 +81,7 @@ def read_reference(
             else:
                 outcomes.setdefault((event.model, event.id), (event.outcome, event.time))
     if not rows:
-        raise Misconfigured(f"{path}: not one row of it can be read as a prediction; run it through `driftline backtest`")
+        raise Misconfigured(f"{path}: not one row can be read as a prediction; `driftline backtest` on it says why")
     return Reference(tables={key: _table(key[0], of_model, outcomes) for key, of_model in rows.items()})
 
 

@@ -109,9 +109,7 @@ class Replay:
         )
         self._judged = Judged(self._store, partitions, detection)
         settings = replace(worker_settings(config), notify=False)
-        self._react = ReactWorker(
-            settings, self._store, self._reader, self._writer, self._clock, sleep=self._sleep
-        )
+        self._react = ReactWorker(settings, self._store, self._reader, self._writer, self._clock, sleep=self._sleep)
 
     def _loop(self, name: Any, topic: str, stage: Any) -> Loop[Any, Any]:
         settings = replace(

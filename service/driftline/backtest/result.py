@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +83,8 @@ class Result:
     refusals: Refusals = field(default_factory=Refusals)
     watched: dict[ModelKey, dict[str, tuple[int, str]]] = field(default_factory=dict)
     """(values judged, why it never pages) of every monitor."""
+    delays: list[int | None] = field(default_factory=list)
+    """Values until each monitor that may page sees a shift of 0.2 SD, about; None where that is within its eps."""
     tallies: Counter[str] = field(default_factory=Counter)
     profiles: dict[ModelKey, Profile] = field(default_factory=dict)
     times: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -165,14 +166,6 @@ class Result:
         return msgspec.json.format(msgspec.json.encode(body), indent=1)
 
 
-def months(days: float) -> float:
-    return days / 30.0
-
-
 def per_month(count: int, days: float) -> float:
     """So many in 30 days of event time."""
-    return count / months(days) if days > 0 else 0.0
-
-
-def names(lines: Sequence[MonitorLine]) -> str:
-    return ", ".join(line.monitor for line in lines)
+    return 30.0 * count / days if days > 0 else 0.0

@@ -35,6 +35,8 @@ LEAST: Final = 500
 DAY_MS: Final = 86_400_000
 BUNDLES: Final = 64
 SHOWN: Final = 20
+OUR_NAMES: Final = Columns()
+NO_REFERENCE: Final = Reference()
 
 Advanced = Callable[[int, int], None]
 """Told how many bytes of the files have been read, and how many events taken."""
@@ -52,9 +54,9 @@ class Task:
 
     files: Sequence[Path]
     config: Config
-    columns: Columns = Columns()
+    columns: Columns = OUR_NAMES
     columns_given: bool = False
-    reference: Reference = Reference()
+    reference: Reference = NO_REFERENCE
     deadletters: Path | None = None
     blocks: Path | None = None
     watchers: Sequence[Watcher] = ()
@@ -68,7 +70,7 @@ def backtest(task: Task, advanced: Advanced = lambda read, events: None) -> Resu
 def rejudge(
     file: BlockFile,
     config: Config,
-    reference: Reference = Reference(),  # noqa: B008 - it is immutable
+    reference: Reference = NO_REFERENCE,
     watchers: Sequence[Watcher] = (),
     advanced: Advanced = lambda read, events: None,
 ) -> Result:

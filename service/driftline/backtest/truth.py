@@ -86,7 +86,8 @@ def read_changes(path: Path) -> list[Change]:
         time = time_of(cells.get("time", ""), "ms")
         if not isinstance(time, int):
             raise Misconfigured(f"{path}:{line}: {time!r} is no time; RFC 3339, a date, or ms since 1970 is wanted")
-        changes.append(Change(**{**cells, "time": time}))
+        named = {name: cell for name, cell in cells.items() if name != "time"}
+        changes.append(Change(time=time, **named))
     if not changes:
         raise Misconfigured(f"{path}: no change in it")
     return sorted(changes, key=lambda change: change.time)
@@ -150,6 +151,8 @@ def _panes(result: Result, begin: int) -> np.ndarray[tuple[int], np.dtype[np.int
     return np.unique(result.times[result.times >= begin] // length * length)
 
 
-def _always(result: Result, change: Change, panes: np.ndarray[tuple[int], np.dtype[np.int64]], length: int) -> Found:
+def _always(
+    result: Result, change: Change, panes: np.ndarray[tuple[int], np.dtype[np.int64]], length: int
+) -> Found:
     after = panes[panes + length >= change.time]
     return _found_at(result, change, int(after[0]) + length, "") if len(after) else Found(change=change)

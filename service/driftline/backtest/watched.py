@@ -16,5 +16,7 @@ def look_at(result: Result, slots: Sequence[Mapping[str, bytes]], detection: Det
         for key, model in models.items():
             result.tallies.update(model.tallies)
             if model.monitors is not None:
-                result.watched[key] = {s.monitor: (s.n, s.why_not) for s in model.monitors.describe()}
+                status = model.monitors.describe()
+                result.watched[key] = {one.monitor: (one.n, one.why_not) for one in status}
+                result.delays += [one.delay for one in status if not one.why_not]
     result.summary.late = result.tallies["late"] + result.tallies["backfilled"]
