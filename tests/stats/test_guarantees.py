@@ -106,8 +106,8 @@ def one(profile: Profile) -> Section:
 
 @pytest.mark.parametrize("allowance", [True, False])
 def test_the_allowance_makes_small_references_safe(allowance: bool) -> None:
-    """Six references of 3,000 rows, each off by its own chance, 60,000 events judged by each, one false alarm allowed in
-    1,000,000.
+    """Six references of 3,000 rows, each off by its own chance, 60,000 events judged by each, one false alarm allowed
+    in 1,000,000.
 
     Mutation: eps = 0 in `fit._witnesses`."""
     settings = DetectionSettings(arl0_events=1_000_000)

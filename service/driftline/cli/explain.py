@@ -143,8 +143,8 @@ def _check(check: SelfCheck | None) -> str:
         return "Self-check: none, for nothing here pages."
     ratio = f"{'more than ' if not check.alarms else ''}{check.ratio:.2g} times"
     return (
-        f"Self-check: the reference in random blocks, {check.length:.3g} {check.unit} of it with one false alarm allowed "
-        f"in {check.arl0:.3g}, gave {check.alarms}: alarms are {ratio} as rare as asked for, at that level."
+        f"Self-check: the reference in random blocks, {check.length:.3g} {check.unit} of it with one false alarm "
+        f"allowed in {check.arl0:.3g}, gave {check.alarms}: alarms are {ratio} as rare as asked for, at that level."
     )
 
 

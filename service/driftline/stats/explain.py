@@ -76,7 +76,7 @@ def explain(profile: Profile, settings: DetectionSettings) -> Plan:
     sections = {PREDICTIONS: profile.predictions} | ({PAIRS: profile.pairs} if profile.pairs is not None else {})
     share = weights(
         {
-            (stream, j): column.name
+            (stream, j): column.monitor
             for stream, section in sections.items()
             for j, column in enumerate(section.monitored)
             if not column.why_not
@@ -110,9 +110,7 @@ def _hours(section: Section) -> float:
     return max(section.end - section.start, section.grid.pane_ms) / 3_600_000.0
 
 
-def _monitor(
-    section: Section, column: ColumnReference, weight: float, settings: DetectionSettings
-) -> MonitorPlan:
+def _monitor(section: Section, column: ColumnReference, weight: float, settings: DetectionSettings) -> MonitorPlan:
     witness = column.witnesses[main_witness(column)]
     level = math.log(settings.arl0 / weight) if weight else math.inf
     values = unit_events(column, section)

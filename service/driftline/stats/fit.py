@@ -178,8 +178,8 @@ def _note(season: Season | None, time: Timeline, settings: DetectionSettings) ->
     if season is not None:
         explained = max(0.0, 100.0 * (1.0 - season.left))
         return (
-            f"a {season.period} season is taken out: known from {season.periods} periods, it foretells {explained:.0f} % "
-            f"of how the slots differ"
+            f"a {season.period} season is taken out: known from {season.periods} periods, it foretells "
+            f"{explained:.0f} % of how the slots differ"
         )
     if settings.season == "none":
         return "no season is looked for (detection.season is none)"

@@ -81,7 +81,8 @@ class Units:
     def _events(self, counts: Counts) -> Counts:
         """How many events each witness saw: the missing count for those that are about them."""
         rows = counts.sum(axis=1)
-        return np.where(self._over_rows, rows[self._of], (rows - counts[:, MISSING_BIN])[self._of])
+        values = rows - counts[:, MISSING_BIN]
+        return np.where(self._over_rows, rows[self._of], values[self._of]).astype(np.int64)
 
     def _take(self, due: Bools, rows: Counts, values: Counts) -> Unit:
         of = self._of

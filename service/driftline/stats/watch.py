@@ -68,7 +68,9 @@ class VarianceWatch:
         inflation = np.maximum(a / n + b, a_within / n + b_within) * unit.ratio[self._main]
         return np.asarray((unit.y[self._main] - self._mu) / (self._sigma * np.sqrt(inflation)))
 
-    def update(self, unit: Unit, in_alarm: Bools, levels: Floats, end: int, origin_ms: int, pane_ms: int) -> list[Change]:
+    def update(
+        self, unit: Unit, in_alarm: Bools, levels: Floats, end: int, origin_ms: int, pane_ms: int
+    ) -> list[Change]:
         """`levels` [M]: ln of the evidence each monitor pages at; inf where it never does, and is not watched."""
         z = self.standardise(unit)
         self._forget(in_alarm)
@@ -120,8 +122,8 @@ class VarianceWatch:
         half = 2.0 * ratio * math.sqrt(2.0 / (BATCH - 1))
         name = self.names[j]
         sentence = (
-            f"{name}: its means vary {ratio:.1f} times as much as the reference says, since {moment(onset)}: alarms are "
-            f"less certain than promised. A newer reference would mend that."
+            f"{name}: its means vary {ratio:.1f} times as much as the reference says, since {moment(onset)}: alarms "
+            f"are less certain than promised. A newer reference would mend that."
             if state == "alarm"
             else f"{name}: its means vary as the reference says again ({ratio:.1f} times)."
         )
