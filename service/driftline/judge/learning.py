@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from driftline.contracts.blocks import NO_WATERMARK, PAIRS, PREDICTIONS
+from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.judge.model import ModelState
 from driftline.judge.onboarding import ONBOARDING_PANE_MS, first_events, first_pairs
 from driftline.judge.rebaseline import Rolling, inherited, predecessor, roll
@@ -71,8 +71,8 @@ class Learner:
         """Learn what there is to learn, and judge every pane that ends at or before the watermark."""
         for model in models:
             self._first_events(model, watermark)
-            self._first_pairs(model, watermark)
             self._roll(model, watermark)
+            self._first_pairs(model, watermark)
             self._close(model, watermark)
         if self._settings.new_version == "previous_version":
             # When all are closed: what a predecessor has shown by then is complete.
@@ -149,19 +149,21 @@ class Learner:
         self._learnt.append(profile)
 
     def _roll(self, model: ModelState, watermark: int) -> None:
-        rolling, since = self._settings.rolling, model.closed.get(PREDICTIONS, NO_WATERMARK)
-        if not rolling.every_ms or since == NO_WATERMARK:
-            return
-        while (at := rolling.boundary(since, watermark)) is not None:
+        """At every boundary on the way, what could be known there is known, and no more."""
+        rolling = self._settings.rolling
+        since = model.closed.get(PREDICTIONS)
+        if since is None:
+            since = _first_open(model)
+        while since is not None and (at := rolling.boundary(since, watermark)) is not None:
+            self._first_pairs(model, at)
             self._close(model, at)
-            since = at
             if model.last_judged >= at - rolling.every_ms:
                 self._roll_at(model, at)
-            first = min((pane for panes in model.panes.values() for pane in panes), default=None)
-            if first is None and not model.ahead:
+            # Where there is nothing for long, boundaries are not gone through one by one.
+            following = _first_open(model)
+            since = at if model.ahead or following is None else max(at, following - 1)
+            if following is None and not model.ahead:
                 return
-            if first is not None and first > at:
-                since = max(at, first - 1)
 
     def _roll_at(self, model: ModelState, at: int) -> None:
         ours = model.profile
@@ -195,3 +197,8 @@ class Learner:
         model.adopt(profile)
         self._say(model, profile, PREDICTIONS)
         self._close(model, watermark)
+
+
+def _first_open(model: ModelState) -> int | None:
+    """Start of the first pane that is not judged yet."""
+    return min((pane for panes in model.panes.values() for pane in panes), default=None)

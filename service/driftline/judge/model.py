@@ -280,8 +280,8 @@ class ModelState:
                     self._take_rows(stream, rows, None)
 
     def expect(self, profile: Profile) -> None:
-        """`profile` will take force at its time. Rows of that time that wait, or that a provisional profile has
-        counted, are its own."""
+        """`profile` will take force at its time. What is here already of that time is its own, where it can be: open
+        panes of the same grid, and rows that wait."""
         span = Span(profile)
         self.ahead = sorted([*self.ahead, span], key=lambda s: s.profile.judged_from)
         self.dirty[f"q:{self.hash}:{profile.id}"] = encode_profile(profile)
@@ -290,8 +290,13 @@ class ModelState:
             section = profile.section(stream)
             if section is None or profile.provisional:
                 continue
-            for pane in [p for p in self.panes[stream] if p >= profile.judged_from and self._is_provisional]:
-                del self.panes[stream][pane]
+            former = self.section(stream)
+            alike = former is not None and former.grid.id == section.grid.id
+            for pane in [p for p in self.panes[stream] if p >= profile.judged_from]:
+                if alike:
+                    span.panes[stream][pane] = self.panes[stream].pop(pane)
+                elif self._is_provisional:
+                    del self.panes[stream][pane]  # its rows wait, too
             for rows in self._forget_waiting(stream):
                 mine = rows.times >= profile.judged_from
                 if mine.any():

@@ -48,13 +48,17 @@ def relearn_section(
         start=start,
         end=end,
         columns=list(anew.values()),
+        check=None,
     )
 
 
 def moved_by(original: ColumnReference, counts: Counts) -> float:
-    """Total variation distance of coarse counts [WIDTH], missing values among them, from the original's."""
-    p, q = original.coarse_counts, counts
-    return float(np.abs(p / max(int(p.sum()), 1) - q / max(int(q.sum()), 1)).sum() / 2.0)
+    """Total variation distance of coarse counts [WIDTH], missing values among them, from the original's, beyond
+    what sampling alone would give on average: about half of sum sqrt(2/pi p (1/n + 1/m))."""
+    n, m = max(int(original.coarse_counts.sum()), 1), max(int(counts.sum()), 1)
+    p, q = original.coarse_counts / n, counts / m
+    noise = np.sqrt(2.0 / math.pi * p * (1.0 - p) * (1.0 / n + 1.0 / m)).sum() / 2.0
+    return max(0.0, float(np.abs(p - q).sum() / 2.0 - noise))
 
 
 def _relearn_column(column: ColumnReference, buckets: Counts, settings: DetectionSettings) -> ColumnReference:
