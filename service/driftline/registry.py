@@ -89,6 +89,8 @@ class ProfileRegistry:
         self._read_at: float | None = None
         self._standings: dict[ModelKey, Standing] = {}
         self.unreadable: set[bytes] = set()
+        self.lowest_self_check: float | None = None
+        """Of the profiles in force; below 1 one of them promises too much."""
 
     async def refresh(self, *, force: bool = False) -> None:
         """Read what is new, at most once in `every_s` unless forced. Transient passes through."""
@@ -101,6 +103,8 @@ class ProfileRegistry:
             for record in await self._reader.read(self._topic, 0, start, bounds.end):
                 self._take(record.key or b"", record.value, record.offset)
                 self._next = record.offset + 1
+            checks = [s.profile.self_check for s in self._standings.values() if s.profile is not None]
+            self.lowest_self_check = min((ratio for ratio in checks if ratio is not None), default=None)
         self._read_at = now
 
     def _take(self, key: bytes, value: bytes | None, offset: int) -> None:

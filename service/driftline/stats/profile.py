@@ -56,6 +56,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         """Events of a stream before this time (ms) belong to its reference, and are not judged."""
         return self.judged_from if stream == PREDICTIONS or self.pairs_from is None else self.pairs_from
 
+    @property
+    def self_check(self) -> float | None:
+        """The lowest ratio of realised to requested ARL0 of its references; None where none was checked."""
+        sections = (self.predictions, self.pairs)
+        return min((s.check.ratio for s in sections if s is not None and s.check is not None), default=None)
+
 
 class _Header(msgspec.Struct):
     v: int
@@ -104,14 +110,16 @@ def with_pairs(profile: Profile, pairs: Section, since: int | None = None) -> Pr
     return _named(msgspec.structs.replace(profile, pairs=pairs, pairs_from=since, revision=revision))
 
 
-def in_force_from(profile: Profile, revision: int, start: int, *, pinned: bool = True) -> Profile:
-    """The same reference as another revision, in force from event time `start` (ms) on."""
+def in_force_from(
+    profile: Profile, revision: int, start: int, *, pinned: bool = True, parent: str | None = None
+) -> Profile:
+    """The same reference as another revision, in force from event time `start` (ms) on. `parent`: None keeps it."""
     changed = msgspec.structs.replace(
         profile,
         revision=revision,
         judged_from=start,
         pairs_from=None,
-        parent=profile.parent or profile.id,
+        parent=profile.parent if parent is None else parent,
         provisional=False,
         pinned=pinned,
     )
