@@ -27,7 +27,8 @@ def rows_of(numbers: list[int]) -> Rows:
 @given(order=st.permutations(range(40)), size=st.integers(1, 9), most=st.integers(1, 45))
 def test_the_earliest_rows_are_kept_whatever_came_first(order: list[int], size: int, most: int) -> None:
     """Mutation: drop the newcomers."""
-    waiting, dropped, gone = Waiting(), 0, []
+    waiting, dropped = Waiting(), 0
+    gone: list[str] = []
     for i in range(0, 40, size):
         out, names = waiting.add(f"chunk {i}", rows_of(order[i : i + size]), most)
         dropped, gone = dropped + out, gone + names

@@ -70,7 +70,7 @@ async def pinned(shape: Shape, messages: list[Message], first: int, *, leave: bo
 
 def judged(world: World) -> tuple[dict[str, bytes], list[tuple[str, str, int, str]]]:
     """Detectors and profiles as they are stored; what was said, and of when."""
-    held = {}
+    held: dict[str, bytes] = {}
     for fields in world.fields("judge").values():
         held |= {name: data for name, data in fields.items() if name[:2] in ("d:", "p:", "q:")}
     return held, [(s.monitor, s.state, s.time, s.id) for s in signals(world)]

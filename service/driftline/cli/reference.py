@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -72,11 +71,8 @@ def succeeding(profile: Profile, standing: Standing, now: int, future_ms: int, a
     return in_force_from(profile, revision, start)
 
 
-async def pin(
-    config: Config, make: Callable[[], Profile], model: str, version: str, at: int | None = None
-) -> Profile:
-    """Make the profile and put it in force, above any that is."""
-    made = make()
+async def pin(config: Config, made: Profile, model: str, version: str, at: int | None = None) -> Profile:
+    """Put a profile in force, above any that is."""
     async with reading(config) as reader, writing(config) as writer:
         standing = await _standing(config, reader, model, version)
         future_ms = round(1000 * config.ingest.future_s)
@@ -132,7 +128,7 @@ def build(
             settings=detection_settings(loaded),
             created=SystemClock().now_ms(),
         )
-    profile = asyncio.run(pin(loaded, lambda: made, model, version, since))
+    profile = asyncio.run(pin(loaded, made, model, version, since))
     show(profile, json)
 
 
@@ -197,7 +193,7 @@ async def _pin_range(config: Config, model: str, version: str, start: int, to: i
             created=SystemClock().now_ms(),
             settings=detection_settings(config),
         )
-    return await pin(config, lambda: made, model, version, at)
+    return await pin(config, made, model, version, at)
 
 
 async def _pin_earlier(
@@ -208,7 +204,8 @@ async def _pin_earlier(
     profile = picked(standing.profiles, revision, id_, f"{model} {version}")
     if standing.profile is not None and profile.id == standing.profile.id:
         raise Misconfigured(f"revision {profile.revision} is in force")
-    return await pin(config, lambda: profile, model, version, at)
+    again = in_force_from(profile, profile.revision, profile.judged_from, parent=profile.id)
+    return await pin(config, again, model, version, at)
 
 
 @commands.command(

@@ -170,7 +170,7 @@ class Learner:
         if ours is None or ours.provisional or model.ahead or model.book is None or at <= ours.judged_from:
             return
         standing = self._standings.get(model.key, Standing())
-        original = standing.known(ours.parent) if ours.source == "rolling" else ours
+        original = standing.known(ours.parent) if ours.source == "rolling" and not ours.pinned else ours
         profile, kept = roll(
             model, original, at, self._revision(model), self._settings.rolling, self._settings_of(model)
         )
