@@ -16,12 +16,12 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from river.drift import ADWIN, PageHinkley
 
 from driftline.contracts.blocks import PAIRS
 from driftline.stats.block import PaneCounts, add_block, rows_to_blocks
 from driftline.stats.limit_rules import LimitRule
 from driftline.stats.limits import Limits
+from driftline.stats.opinions import river_drift
 from driftline.stats.reference import learn_section
 from driftline.stats.rows import Column, Rows
 from driftline.stats.section import Section
@@ -40,19 +40,20 @@ SEARCHED: Final = 200_000
 CHUNK: Final = 5_000
 BEFORE: Final = 0.002
 WORKED: Final = 0.006
-AFTER: Final = (0.004, WORKED, 0.01, 0.02)
+CHANGES: Final = ((0.001, 0.004), (BEFORE, WORKED), (BEFORE, 0.01), (BEFORE, 0.02))
 OURS: Final = ("limit", "change of rate")
 DETECTORS: Final = (*OURS, "ADWIN", "Page-Hinkley")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`detector` on a change to `after`: the median and 90 % quantile of positives until its alarm (inf where fewer
-    found it), the share of trials in which it did, and in how many it alarmed on the quiet lead. `arl0` and `floor`
-    are None for detectors that have no such budget."""
+    """`detector` on a change from `before` to `after`: the median and 90 % quantile of positives until its alarm
+    (inf where fewer found it), the share of trials in which it did, and in how many it alarmed on the quiet lead.
+    `arl0` and `floor` are None where there is no such budget."""
 
     detector: str
     arl0: float | None
+    before: float
     after: float
     trials: int
     median: float
@@ -64,14 +65,15 @@ class Row:
 
 def rows(trials: int = 200, detectors: tuple[str, ...] = DETECTORS) -> list[Row]:
     """`trials` of the worked example, 40 or fewer of the others. Some four minutes of one core at 200."""
-    section = _reference()
     found = []
-    for after in AFTER:
-        streams = [_stream(after, seed) for seed in range(trials if after == WORKED else min(trials, 40))]
+    for before, after in CHANGES:
+        section = _reference(before)
+        seeds = range(trials if after == WORKED else min(trials, 40))
+        streams = [_stream(before, after, seed) for seed in seeds]
         for detector in detectors:
             for arl0 in ARL0S if detector in OURS else (None,):
                 firsts = [_first(_alarms(detector, arl0, section, values)) for values in streams]
-                found.append(_row(detector, arl0, after, firsts))
+                found.append(_row(detector, arl0, before, after, firsts))
     return found
 
 
@@ -82,25 +84,27 @@ def _alarms(detector: str, arl0: float | None, section: Section, values: Floats)
         case "change of rate":
             return _change(section, settings_of(arl0 or ARL0S[0]), values)
         case "ADWIN":
-            return _river(ADWIN(), values)
+            return _river(river_drift().ADWIN(), values)
         case _:
-            return _river(PageHinkley(), values)
+            return _river(river_drift().PageHinkley(), values)
 
 
-def _row(detector: str, arl0: float | None, after: float, firsts: list[float]) -> Row:
+def _row(detector: str, arl0: float | None, before: float, after: float, firsts: list[float]) -> Row:
     delays = np.array([first if first > 0 else math.inf for first in firsts])
     median, p90 = np.quantile(delays, (0.5, 0.9), method="higher").tolist()
     share = float(np.isfinite(delays).mean())
     early = sum(first <= 0 for first in firsts)
-    return Row(detector, arl0, after, len(firsts), median, p90, share, early, floor(after, arl0) if arl0 else None)
+    least = floor(after, arl0) if arl0 else None
+    return Row(detector, arl0, before, after, len(firsts), median, p90, share, early, least)
 
 
-def floor(after: float, arl0: float) -> float:
-    """Positives until an alarm that no test against the limit of this ARL0 can be below; inf within the limit."""
+def floor(after: float, arl0: float) -> float | None:
+    """Positives until an alarm that no test against the limit of this ARL0 can be below; inf within the limit. None
+    where ARL0 K is below 10: the formula is an asymptote."""
     if after <= LIMIT:
         return math.inf
     k = after * math.log(after / LIMIT) + (1.0 - after) * math.log((1.0 - after) / (1.0 - LIMIT))
-    return max((math.log(arl0 * k) - 1.0) / k, 0.0)
+    return (math.log(arl0 * k) - 1.0) / k if arl0 * k >= 10.0 else None
 
 
 def settings_of(arl0: float) -> DetectionSettings:
@@ -108,13 +112,13 @@ def settings_of(arl0: float) -> DetectionSettings:
     return DetectionSettings(arl0_events=arl0, limits=(rule,))
 
 
-def _reference() -> Section:
-    values = (np.random.default_rng(77).random(REFERENCE) < BEFORE).astype(np.float64)
+def _reference(before: float) -> Section:
+    values = (np.random.default_rng(77).random(REFERENCE) < before).astype(np.float64)
     return learn_section(PAIRS, _rows(values, 0), PANE_MS, settings_of(ARL0S[0]))
 
 
-def _stream(after: float, seed: int) -> Floats:
-    rates = np.repeat((BEFORE, after), (LEAD, SEARCHED))
+def _stream(before: float, after: float, seed: int) -> Floats:
+    rates = np.repeat((before, after), (LEAD, SEARCHED))
     return (np.random.default_rng((seed, round(1e6 * after))).random(LEAD + SEARCHED) < rates).astype(np.float64)
 
 
@@ -167,7 +171,7 @@ def line(row: Row) -> str:
     budget = f"{row.arl0:,.0f}" if row.arl0 else "-"
     least = f"{row.floor:,.0f}" if row.floor is not None else "-"
     return (
-        f"{100 * BEFORE:.1f} % to {100 * row.after:.1f} %  {row.detector:15}  ARL0 {budget:>9}  "
+        f"{100 * row.before:.1f} % to {100 * row.after:.1f} %  {row.detector:15}  ARL0 {budget:>9}  "
         f"median {row.median:>8,.0f}  p90 {row.p90:>8,.0f}  found {row.found:4.0%} of {row.trials}  "
         f"early {row.early}  floor {least:>7}"
     )

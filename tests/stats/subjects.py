@@ -27,7 +27,7 @@ from driftline.stats.section import Section, Stream
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.windows import Windows
 from stats.checks import Draw, Rng, Subject
-from stats.worlds import PANE, PER_PANE, profile_of
+from stats.worlds import PANE, PER_PANE, Cells, profile_of
 
 Floats = NDArray[np.float64]
 
@@ -147,10 +147,11 @@ class _World:
 
 
 def _world(column: str, reference: Floats, settings: DetectionSettings, stream: Stream = "predictions") -> _World:
+    held: dict[str, Cells] = {column: reference}
     if stream == "pairs":
-        plain = np.arange(len(reference)) % 7.0
-        return _World(column, profile_of({"x": plain}, settings, pairs={column: reference}), settings, stream)
-    return _World(column, profile_of({column: reference}, settings), settings)
+        plain = np.arange(len(reference), dtype=np.float64)
+        return _World(column, profile_of({"x": plain}, settings, pairs=held), settings, stream)
+    return _World(column, profile_of(held, settings), settings)
 
 
 def _pane_of(draw: Callable[[Rng, int], Floats]) -> Draw:
