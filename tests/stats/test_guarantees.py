@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from driftline.stats.block import PaneCounts
+from driftline.stats.budget import weights
 from driftline.stats.cbe import BlockDetector, WitnessTable
 from driftline.stats.profile import Profile
 from driftline.stats.section import Section
@@ -77,11 +78,17 @@ def altered(section: Section, **changes: float) -> Section:
 
 
 def alarms(
-    section: Section, settings: DetectionSettings, panes: list[tuple[int, PaneCounts]], since: int, weight: float
+    section: Section,
+    settings: DetectionSettings,
+    panes: list[tuple[int, PaneCounts]],
+    since: int,
+    *,
+    shared: bool = True,
 ) -> int:
-    """Alarms of distributions, each monitor at arl0 / weight."""
+    """Alarms of distributions; `shared`: monitors have one budget, not one each."""
     monitors = StreamMonitors(section, settings, since)
-    levels = np.full(len(section.monitored), math.log(settings.arl0 / weight))
+    share = weights({j: column.monitor for j, column in enumerate(section.monitored)})
+    levels = np.array([math.log(settings.arl0 / (weight if shared else 1.0)) for weight in share.values()])
     found = [change for start, counts in panes for change in monitors.update(start, counts, levels)]
     return sum(c.state == "alarm" and c.monitor.endswith(":distribution") for c in found)
 
@@ -116,24 +123,23 @@ def test_the_allowance_makes_small_references_safe(allowance: bool) -> None:
         profile = profile_of({"features.x": normal(seed, 3_000)}, settings)
         section = one(profile) if allowance else altered(one(profile), eps=1e-9)
         panes = panes_of(profile, "predictions", {"features.x": normal(100 + seed, 60_000)})
-        total += alarms(section, settings, panes, profile.judged_from, 1.0)
+        total += alarms(section, settings, panes, profile.judged_from)
     assert (total <= budget(0.36)) == allowance
 
 
-@pytest.mark.parametrize("weights", [True, False])
-def test_the_weights_share_one_budget(weights: bool) -> None:
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_weights_share_one_budget(shared: bool) -> None:
     """24 features, 20,000 events, one false alarm allowed in 5,000 of the model. Without an allowance, which is held
     above: it would hide the loss.
 
-    Mutation: `part = 1.0` and no division in `budget.weights`."""
+    Mutation: 1 for every weight in `budget.weights`."""
     settings = DetectionSettings(arl0_events=5_000, min_effect_sd=0.0)
     names = [f"features.f{i:02d}" for i in range(24)]
     profile = profile_of({name: normal(i, 20_000) for i, name in enumerate(names)}, settings)
     panes = panes_of(profile, "predictions", {name: normal(90 + i, 20_000) for i, name in enumerate(names)})
     section = altered(one(profile), eps=1e-3)
-    weight = 1.0 / 24.0 if weights else 1.0
-    total = alarms(section, settings, panes, profile.judged_from, weight)
-    assert (total <= budget(4.0)) == weights
+    total = alarms(section, settings, panes, profile.judged_from, shared=shared)
+    assert (total <= budget(4.0)) == shared
 
 
 @pytest.mark.parametrize("pane_variance", [True, False])
@@ -151,7 +157,7 @@ def test_pane_variance_holds_at_ten_times_the_traffic(pane_variance: bool) -> No
     profile = profile_of({"features.x": with_effects(400, 100)}, settings)
     panes = panes_of(profile, "predictions", {"features.x": with_effects(1_000, 1_000)}, per=1_000)
     section = one(profile) if pane_variance else altered(one(profile), b=0.0, b_within=0.0)
-    total = alarms(section, settings, panes, profile.judged_from, 1.0)
+    total = alarms(section, settings, panes, profile.judged_from)
     assert (total <= budget(10.0)) == pane_variance
 
 

@@ -82,7 +82,8 @@ class Units:
         """How many events each witness saw: the missing count for those that are about them."""
         rows = counts.sum(axis=1)
         values = rows - counts[:, MISSING_BIN]
-        return np.where(self._over_rows, rows[self._of], values[self._of]).astype(np.int64)
+        seen: Counts = np.where(self._over_rows, rows[self._of], values[self._of])
+        return seen
 
     def _take(self, due: Bools, rows: Counts, values: Counts) -> Unit:
         of = self._of
