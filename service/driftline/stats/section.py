@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from driftline.stats.cbe import WitnessTable
 from driftline.stats.grid import Grid, Kind
+from driftline.stats.quality import quality_of
+from driftline.stats.season import Season
+from driftline.stats.traffic import Traffic
 from driftline.stats.witness import (
     DOWN,
     MISSING_BIN,
@@ -29,10 +32,14 @@ from driftline.stats.witness import (
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Stream = Literal["predictions", "pairs"]
+Aspect = Literal["values", "quality", "freshness"]
 
 UNIT_ROWS: Final = 30
 """Schema rules speak on units of so many rows."""
 NEARLY_ALL: Final = 0.99
+LIMITED_ONLY: Final = frozenset({"false_negative", "false_positive", "false_discovery"})
+"""Columns that are there for hard limits: as monitors they would say once more what the error says, at a price in
+the budget of alarms. Their witnesses tell limits their variance."""
 
 
 class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
@@ -40,8 +47,11 @@ class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     number of value bins. Numeric: `scores`, the winsorised representatives of the bins in `sd` around `mean`,
     and `quantiles` at .05 .25 .5 .75 .95. `rows` and `units` (coalesced panes) make the reference; `most_rows`
     is how many rows a unit takes at most, however few of them hold a value. `longest_gap`: most units of 30 rows in
-    a row of which nearly all (99 %) hold no value. `why_not` says why the column never pages; it is empty where it
-    does."""
+    a row of which nearly all (99 %) hold no value. `season`: what the hour explains, and is taken out; `note` says
+    what was found of seasons. `too_few` says why nothing of the column pages, `why_not` why its values do not; they are
+    empty where it does. `quality`: the
+    witnesses of its data quality; another `aspect` than values: this is their monitor (`quality_of`). `longest_run`: most rows
+    in a row that hold one code, and how long they took."""
 
     name: str
     kind: Kind
@@ -57,10 +67,21 @@ class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     mean: float = 0.0
     sd: float = 1.0
     quantiles: list[float] = []
+    season: Season | None = None
+    note: str = ""
+    too_few: str = ""
     why_not: str = ""
+    quality: list[Witness] = []
+    longest_run: int = 0
+    longest_run_ms: int = 0
+    aspect: Aspect = "values"
 
     @property
     def monitor(self) -> str:
+        if self.aspect == "freshness":
+            return "pairs:freshness"
+        if self.aspect == "quality":
+            return f"{self.name}:quality"
         return f"{self.name}:rate" if self.kind == "rate" else f"{self.name}:distribution"
 
     @cached_property
@@ -86,8 +107,27 @@ class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return witness_values(witness.form, witness.bin, np.asarray(self.scores))
 
 
+class SelfCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The reference through the detector itself, `panes` of it drawn in blocks of `block`: `length` days or events
+    (`unit`) with one false alarm allowed in `arl0` gave `alarms`."""
+
+    unit: Literal["days", "events"]
+    arl0: float
+    length: float
+    alarms: int
+    panes: int
+    block: int
+
+    @property
+    def ratio(self) -> float:
+        """Realised over requested ARL0; where nothing alarmed, what it is at least."""
+        return self.length / (self.arl0 * max(self.alarms, 1))
+
+
 class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
-    """The reference of one stream: `n` rows in `panes` non-empty panes, events from `start` to `end` (ms)."""
+    """The reference of one stream: `n` rows in `panes` non-empty panes, events from `start` to `end` (ms). `check`:
+    None where nothing pages. `traffic`: None where the rows are no live traffic. `tied`: pairs of columns that go
+    together in the reference, by name."""
 
     stream: Stream
     grid: Grid
@@ -97,10 +137,15 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     end: int
     columns: list[ColumnReference]
     label_delay_p99_ms: int | None = None
+    check: SelfCheck | None = None
+    traffic: Traffic | None = None
+    tied: list[tuple[str, str]] = []
 
     @property
     def monitored(self) -> list[ColumnReference]:
-        return [column for column in self.columns if column.witnesses]
+        """First those of values, then those of quality."""
+        values = [column for column in self.columns if column.witnesses and column.name not in LIMITED_ONLY]
+        return [*values, *(quality_of(column) for column in self.columns if column.quality)]
 
     @property
     def pageable(self) -> bool:
