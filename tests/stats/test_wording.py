@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from driftline.stats.cbe import Run
+from driftline.stats.quality import quality_of
 from driftline.stats.reference import learn_section
 from driftline.stats.section import ColumnReference
 from driftline.stats.settings import DetectionSettings
@@ -47,7 +48,8 @@ def columns() -> dict[str, ColumnReference]:
     )
     error = (rng.random(10_000) < 0.244).astype(np.float64)
     pairs = learn_section("pairs", rows_of({"error": error}), PANE, DetectionSettings())
-    return {column.name: column for column in [*section.columns, *pairs.columns]}
+    quality = {f"{column.name}:q": quality_of(column) for column in section.columns}
+    return {column.name: column for column in [*section.columns, *pairs.columns]} | quality
 
 
 def said(name: str, form: str, y: float, n_eff: float) -> str:
@@ -62,7 +64,7 @@ def test_sentences() -> None:
     assert said("error", "is", 0.291, 2_550.0) == f"The error rate went from 24.2 % to 29.1 % (±1.8) {since}"
     low, high = (
         "features.temp: the share of values above the old P98 (",
-        f") went from 2.0 % to 10.0 % (±1.9) {since}",
+        f") went from 2.2 % to 10.0 % (±1.9) {since}",
     )
     sentence = said("features.temp", "below", 0.9, 1_000.0)
     assert sentence.startswith(low)
@@ -74,8 +76,7 @@ def test_sentences() -> None:
     assert "typical distance from the old mean went from 9.85 to 13.93" in said(
         "features.temp", "spread", 2.0, 400.0
     )
-    assert "rows without a usable value went from 0.0 % to 30.0 %" in said("features.temp", "missing", 0.3, 100.0)
-    assert "the share of unseen categories went from" in said("features.city", "is", 0.3, 100.0)
+    assert "the share of unseen categories went from 0.0 % to 30.0 %" in said("features.city:q", "is", 0.3, 100.0)
 
 
 def test_category_names_are_made_printable() -> None:

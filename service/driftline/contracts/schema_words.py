@@ -83,6 +83,17 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "witness": "The share, mean or spread that moved.",
         "reference": "Its value in the reference.",
         "current": "Its present value.",
+        "parts": "The parts of the distribution that contribute most, largest first.",
+        "unit_change": "The change of unit that the values look like, if any.",
+    },
+    "Part": {
+        "what": "Values from here to there, or a category.",
+        "reference": "Its share in the reference.",
+        "current": "Its present share.",
+    },
+    "UnitChange": {
+        "scale": "What the reference's values are multiplied by.",
+        "offset": "What is added to them then.",
     },
     "Estimate": {
         "value": "The estimate.",
