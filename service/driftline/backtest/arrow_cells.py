@@ -20,9 +20,9 @@ class FirstGuess:
         self.of: dict[str, Stands] = {}
 
 
-def cells(column: Any, name: str, guess: FirstGuess, *, label: bool = False) -> list[Any]:
-    """One value a row, None where there is none. Of a `label`, whole numbers stay whole where others are missing:
-    they are classes."""
+def cells(column: Any, name: str, guess: FirstGuess | None, *, label: bool = False) -> list[Any]:
+    """One value a row, None where there is none. Without a `guess` text is text. Whole numbers of a `label` stay
+    whole where others are missing: they are classes."""
     import pyarrow as pa
 
     kind = column.type
@@ -30,7 +30,7 @@ def cells(column: Any, name: str, guess: FirstGuess, *, label: bool = False) -> 
         column = column.dictionary_decode()
         kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _texts(column, name, guess, label=label)
+        return _plain(column) if guess is None else _texts(column, name, guess, label=label)
     if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and not label):
         return list(column.to_numpy(zero_copy_only=False).tolist())
     if pa.types.is_temporal(kind):

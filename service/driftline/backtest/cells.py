@@ -20,7 +20,7 @@ def time_of(cell: Any, unit: TimeUnit) -> Any:
         except ValueError:
             pass
         try:
-            cell = int(text)
+            cell = int(text) if text.lstrip("-").isdecimal() else float(text)
         except ValueError:
             return cell
     if isinstance(cell, datetime):

@@ -156,8 +156,11 @@ class Replay:
         return await self._judge_all()
 
     async def finish(self, last: int) -> Heard:
-        """Close every pane up to the hour of `last` (ms): nothing more will come."""
-        ends = (last // 3_600_000 + 1) * 3_600_000
+        """Close every pane that begins before `last` (ms), and let no more time pass: what comes after the files is
+        not known to be silence."""
+        await self.refresh()
+        pane = max((profile.pane_ms for profile in self.profiles().values()), default=1)
+        ends = -(-last // pane) * pane
         for partition in range(self._partitions):
             for source, at in sorted(self._next[partition].items()):
                 value = closing_bundle(source, len(self._next[partition]), at, ends)

@@ -42,7 +42,7 @@ def show_result(out: Console, result: Result) -> None:
     lines = result.monitors()
     alarmed = [line for line in lines if line.alarms]
     if alarmed:
-        out.print(_monitors(alarmed, several=len({(line.model, line.version) for line in lines}) > 1))
+        _monitors(out, alarmed, several=len({(line.model, line.version) for line in lines}) > 1)
     quiet, mute = len(lines) - len(alarmed), sum(bool(line.why_not) for line in lines)
     silent = f", {mute} of which never page" if mute else ""
     alarms = sum(line.alarms for line in lines)
@@ -58,15 +58,15 @@ def show_result(out: Console, result: Result) -> None:
         out.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
 
 
-def _monitors(lines: Sequence[MonitorLine], *, several: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in (*(("model",) if several else ()), "monitor", "alarms", "first alarm", "what"):
-        table.add_column(name, justify="right" if name == "alarms" else "left", no_wrap=name != "what")
+def _monitors(out: Console, lines: Sequence[MonitorLine], *, several: bool) -> None:
+    """Two lines each, in order of the first alarm: a sentence does not go into a column."""
     for line in sorted(lines, key=lambda line: (line.first_alarm or 0, line.monitor)):
-        cells = [f"{line.model} {line.version}"] if several else []
-        cells += [line.monitor, str(line.alarms), short(line.first_alarm or 0), line.sentence or ""]
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    return table
+        whose = f"{line.model} {line.version} " if several else ""
+        count = f"{line.alarms} alarms" if line.alarms > 1 else "1 alarm"
+        back = f", {line.resolved} resolved" if line.resolved else ""
+        head = f"{short(line.first_alarm or 0)}  {whose}{line.monitor}"
+        out.print(Text.assemble((printable(head), "bold"), f"  {count}{back}"), soft_wrap=True)
+        _line(out, f"    {line.sentence or ''}")
 
 
 def _requests(out: Console, result: Result) -> None:

@@ -140,7 +140,7 @@ async def _events(task: Task, advanced: Advanced) -> Result:
             offset += len(slice_)
             taken = offset
             advanced(read, taken)
-        await run.hear(await run.replay.finish(feed.last))
+        await run.hear(await run.replay.finish(feed.last + 1))
         result.times = feed.prediction_times()
         result.first, result.last = (int(result.times[0]) if len(result.times) else 0), feed.last
         await run.done()

@@ -21,7 +21,7 @@ def table_entries(path: Path, file: IO[bytes], number: int, columns: Columns, cs
     """Entries of a table, in the order of its rows. Rows of a CSV that do not have as many cells as its header go
     as they are to the door, which refuses them."""
     batches = _csv_batches(path, file) if csv else _parquet_batches(path, file)
-    guess = FirstGuess()
+    guess = FirstGuess() if csv else None
     line, former, checked = 2 if csv else 1, 0, False
     for batch, bad in batches:
         if not checked:
@@ -36,7 +36,7 @@ def table_entries(path: Path, file: IO[bytes], number: int, columns: Columns, cs
         yield made
 
 
-def row_batch(batch: Any, lines: range, file: int, columns: Columns, guess: FirstGuess) -> RowBatch:
+def row_batch(batch: Any, lines: range, file: int, columns: Columns, guess: FirstGuess | None) -> RowBatch:
     """A record batch of pyarrow as a batch of ours."""
     n = batch.num_rows
     names = batch.schema.names

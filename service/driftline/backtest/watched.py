@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from driftline.backtest.result import Result
-from driftline.judge.model import load_models
+from driftline.judge.stored import load_models
 from driftline.stats.settings import DetectionSettings
 
 
