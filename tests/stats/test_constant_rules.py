@@ -28,7 +28,7 @@ def draw(law: str, seed: int, n: int) -> Cells:
         case "slow":
             return autoregressive(rng, n, 0.99)
         case "grows":
-            return np.arange(n) * 100.0 + seed * 1e9
+            return np.arange(n, dtype=np.float64) * 100.0 + seed * 1e9
     return [("a", "b", "c")[i] for i in rng.integers(0, 3, n)]
 
 

@@ -104,4 +104,4 @@ def _rates(times: NDArray[np.int64], start: int, end: int, slots: int) -> list[f
     held = np.minimum(hours * HOUR_MS + HOUR_MS, end) - np.maximum(hours * HOUR_MS, start)
     exposure = np.bincount(hours % slots, held, slots) / HOUR_MS
     rows = np.bincount(times // HOUR_MS % slots, minlength=slots)
-    return np.asarray(rows / exposure).tolist()
+    return [float(rate) for rate in rows / exposure]
