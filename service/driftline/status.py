@@ -43,6 +43,8 @@ class ModelStatus:
     """Rows that came when too many waited for a reference, or too late for the former one."""
     alarms: list[str]
     monitors: int
+    moved: list[list[str]]
+    """The monitors in alarm, the weightiest first, in groups of what looks like one cause."""
     self_check: float | None
     """Realised over requested ARL0 of its reference, at the level that could be tried: more is better."""
     limits: list[str]
@@ -105,6 +107,7 @@ async def collect(config: Config, reader: LogReader, store: Store, registry: Pro
                     not_judged=model.tallies.get("onboarding_overflow", 0) + model.tallies.get("stale_grid", 0),
                     alarms=[s.monitor for s in statuses if s.alarm] + (watched.broken_limits() if watched else []),
                     monitors=len(statuses),
+                    moved=[[one.monitor for one in g] for g in model.monitors.moved()] if model.monitors else [],
                     self_check=profile.self_check if profile else None,
                     limits=watched.limits() if watched else [],
                 )

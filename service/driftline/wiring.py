@@ -125,6 +125,7 @@ def detection_settings(config: Config) -> DetectionSettings:
         limits=tuple(map(limit_of, detection.limits)),
         detectors=tuple(map(detector_of, detection.detectors)),
         positive_class=detection.positive_class,
+        importance=detection.importance,
     )
 
 

@@ -56,7 +56,7 @@ def show(found: Status) -> None:
             f"{m.predictions:,}",
             f"{m.joined:,}",
             f"{m.late:,}",
-            printable(", ".join(m.alarms)) or "-",
+            printable("; ".join(" + ".join(group) for group in m.moved)) or "-",
         )
     out.print(models)
     limits = Table("model", "version", "limit", title="Limits")

@@ -249,6 +249,12 @@ class Detection(Section):
         "'river.drift.KSWIN(alpha=0.001)', role: annotate}]`. `role: page` raises alarms too, which no budget bounds.",
         affects=JUDGE,
     )
+    importance: Annotated[dict[str, float], BeforeValidator(parsed)] = setting(
+        {},
+        "How much a column's drift matters beside others', by pattern of its name: `{features.income: 3}`. Orders what "
+        "is shown; 1 without.",
+        affects=JUDGE,
+    )
     positive_class: Annotated[dict[str, str], BeforeValidator(parsed)] = setting(
         {},
         "The outcome that counts as positive, by pattern of the model's name: `{'churn*': left}`. Without: 1 and true.",

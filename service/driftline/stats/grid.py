@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final, Literal
 
 import msgspec
@@ -59,9 +61,12 @@ MOMENT_UNIT: Final = 65_536
 """A distance of one `scale` from `center` in the moments' fixed point."""
 ATOM: Final = 64
 """A value that at least one row in so many holds has its own bin, however many distinct values there are."""
+FACTORS: Final = (10.0, 60.0, 100.0, 1_000.0, 3_600.0)
+"""Changes of unit upwards, whose values would else all lie in one bin."""
 MIN_SCALE: Final = 1e-290
 """A smaller scale would make the factor that standardises infinite."""
-RATE_COLUMN: Final = "error"
+RATE_COLUMNS: Final = frozenset({"error", "false_negative", "false_positive", "false_discovery"})
+"""Columns of zeros and ones that are counted as such."""
 
 
 class _Table(dict[str | None, int]):
@@ -189,14 +194,15 @@ def choose_pane_ms(times: npt.NDArray[np.int64]) -> int:
     return PANE_LENGTHS_MS[-1]
 
 
-def learn_grid(rows: Rows, pane_ms: int) -> Grid:
+def learn_grid(rows: Rows, pane_ms: int, cuts: Mapping[str, Sequence[float]] = MappingProxyType({})) -> Grid:
     """The grid of reference rows. A column that never holds a value has no place in it: that it appears later
-    is told as such. A column is numeric if at least half of its values are numbers."""
-    columns = [_learn_column(name, rows.columns[name]) for name in sorted(rows.columns)]
+    is told as such. A column is numeric if at least half of its values are numbers. `cuts`: finite edges that a
+    numeric column must have, by name, at most 32 of each."""
+    columns = [_learn_column(name, rows.columns[name], cuts.get(name, ())) for name in sorted(rows.columns)]
     return Grid([column for column in columns if column is not None], pane_ms)
 
 
-def _learn_column(name: str, column: Column) -> GridColumn | None:
+def _learn_column(name: str, column: Column, cuts: Sequence[float]) -> GridColumn | None:
     held = column.numbers[~np.isnan(column.numbers)] + 0.0  # -0.0 becomes 0.0: they are one value
     texts = [text for text in column.texts or () if text is not None]
     non_finite = wrong = 0
@@ -208,11 +214,11 @@ def _learn_column(name: str, column: Column) -> GridColumn | None:
         return None
     if len(texts) > numbers:
         return GridColumn(name, "categorical", categories=_categories(texts))
-    if name == RATE_COLUMN and len(held) and bool(((held == 0) | (held == 1)).all()):
+    if name in RATE_COLUMNS and len(held) and bool(((held == 0) | (held == 1)).all()):
         return GridColumn(name, "rate")
     held.sort()
     center, scale = _center_and_scale(held)
-    return GridColumn(name, "numeric", _edges(held).astype("<f8").tobytes(), [], center, scale)
+    return GridColumn(name, "numeric", _edges(held, cuts).astype("<f8").tobytes(), [], center, scale)
 
 
 def _categories(texts: list[str]) -> list[str]:
@@ -222,12 +228,13 @@ def _categories(texts: list[str]) -> list[str]:
     return sorted(counts, key=lambda text: (-counts[text], text))[:MAX_CATEGORIES]
 
 
-def _edges(values: Floats) -> Floats:
-    """At most 247 inner edges for sorted values. An edge at a value and one just above it give it its own bin:
-    to every value while they are few, else to the heavy ones; quantiles of the rest take what is left."""
+def _edges(values: Floats, cuts: Sequence[float]) -> Floats:
+    """At most 247 edges for sorted values, the cuts among them. An edge at a value and one just above it give it its
+    own bin: to every value while they are few, else to the heavy ones; quantiles of the rest take what is left."""
     if not len(values):
-        return np.empty(0)
-    most = FINE - 1
+        return np.unique(np.asarray(cuts, np.float64))
+    given = np.unique(np.concatenate([_outer_edges(values), np.asarray(cuts, np.float64)]))
+    most = FINE - 1 - len(given)
     distinct, counts = np.unique(values, return_counts=True)
     heavy = counts * ATOM >= len(values) if 2 * len(distinct) > most else np.ones(len(distinct), np.bool_)
     atoms, light = distinct[heavy], distinct[~heavy]
@@ -237,8 +244,19 @@ def _edges(values: Floats) -> Floats:
         light = rest[np.arange(1, room + 1) * len(rest) // (room + 1)]
     with np.errstate(over="ignore"):
         above = np.nextafter(atoms, np.inf)
-    edges: Floats = np.unique(np.concatenate([atoms, above, light]))
+    edges: Floats = np.unique(np.concatenate([atoms, above, light, given]))
     return edges[: np.searchsorted(edges, np.inf)]
+
+
+def _outer_edges(values: Floats) -> Floats:
+    """The smallest value and just above the largest: what lies outside has bins of its own. And the quartiles times
+    `FACTORS` that lie outside: by them a change of unit is known."""
+    quartiles = values[np.array([1, 2, 3]) * (len(values) - 1) // 4]
+    with np.errstate(over="ignore"):
+        outer = np.outer(FACTORS, quartiles).ravel()
+        ends = [values[0], np.nextafter(values[-1], np.inf)]
+    outside = np.isfinite(outer) & ((outer < values[0]) | (outer > values[-1]))
+    return np.concatenate([outer[outside], ends])
 
 
 def _center_and_scale(values: Floats) -> tuple[float, float]:

@@ -63,8 +63,8 @@ def learn_section(
     live: bool = False,
 ) -> Section:
     """Learns the reference from rows in any order. With `from_first_events` the rows are the first a model ever
-    sent, and pairs begin one p99 label delay in: the first pairs are the fast ones, and biased. `live`: the rows are all there were of a stream in
-    their time, so that they know its traffic too.
+    sent, and pairs begin one p99 label delay in: the first pairs are the fast ones, and biased. `live`: the rows
+    are all there were of a stream in their time, so that they know its traffic too.
 
     Raises ValueError where no row is left: pairs whose labels take longer than the rows span, for instance."""
     delay = _label_delay(rows) if stream == PAIRS else None

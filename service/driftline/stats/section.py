@@ -49,9 +49,8 @@ class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     is how many rows a unit takes at most, however few of them hold a value. `longest_gap`: most units of 30 rows in
     a row of which nearly all (99 %) hold no value. `season`: what the hour explains, and is taken out; `note` says
     what was found of seasons. `too_few` says why nothing of the column pages, `why_not` why its values do not; they are
-    empty where it does. `quality`: the
-    witnesses of its data quality; another `aspect` than values: this is their monitor (`quality_of`). `longest_run`: most rows
-    in a row that hold one code, and how long they took."""
+    empty where it does. `quality`: the witnesses of its data quality; another `aspect` than values: this is their
+    monitor (`quality_of`). `longest_run`: most rows in a row that hold one code, and how long they took."""
 
     name: str
     kind: Kind
