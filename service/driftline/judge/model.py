@@ -11,6 +11,7 @@ import numpy as np
 
 from driftline.contracts.blocks import NO_WATERMARK, PAIRS, PREDICTIONS, BinnedBlock, Block, ModelTally, RawBlock
 from driftline.errors import StateCorrupt
+from driftline.judge.diary import Diary, counted
 from driftline.registry import ModelKey
 from driftline.stats.block import PaneCounts, add_block, fold_rows
 from driftline.stats.codec import pack, unpack
@@ -23,7 +24,7 @@ from driftline.stats.settings import DetectionSettings
 STREAMS = (PREDICTIONS, PAIRS)
 VERSION = 1
 REFERENCE_MONITOR = "system:reference"
-_PARTS = ("p:", "d:", "r:")
+_PARTS = ("p:", "d:", "r:", "e:")
 MODEL_FIELDS = ("m:", *_PARTS)
 
 
@@ -43,8 +44,8 @@ class _Record(msgspec.Struct):
 
 @dataclass
 class ModelState:
-    """Changes by `take`, `close` and `adopt`. Its bytes are four kinds of fields, written only when dirty:
-    `m:` record and open panes, `d:` detectors, `p:` profile, `r:` raw rows in append-only chunks."""
+    """Changes by `take`, `close` and `adopt`. Its bytes are five kinds of fields, written only when dirty: `m:`
+    record and open panes, `d:` detectors, `p:` profile, `r:` raw rows in append-only chunks, `e:` the diary."""
 
     model: str
     version: str
@@ -59,6 +60,9 @@ class ModelState:
     chunk_names: list[str] = field(default_factory=list)
     sequences: dict[str, int] = field(default_factory=dict)
     tallies: dict[str, int] = field(default_factory=dict)
+    diary: Diary = field(default_factory=Diary)
+    written: bool = False
+    """Whether something was written into the diary since the last flush."""
     dirty: dict[str, bytes | None] = field(default_factory=dict)
     touched: bool = False
     judged: bool = False
@@ -121,7 +125,20 @@ class ModelState:
         counts = self.panes[block.stream].get(pane)
         if counts is None:
             counts = self.panes[block.stream][pane] = PaneCounts.empty(len(section.grid.columns))
+        n, units = counted(section, counts)
         add_block(counts, block, section.grid)
+        n_now, units_now = counted(section, counts)
+        self._write_down(section, block.pane, n_now - n, units_now - units)
+
+    def _write_down(self, section: Section, pane: int, n: int, units: int) -> None:
+        if n:
+            self.diary.add(section, pane, n, units)
+            self.written = True
+
+    def write_down(self, section: Section, rows: Rows) -> None:
+        """Pairs that no pane counts: those of the reference itself, and older ones."""
+        for start, counts in fold_rows(section.grid, rows).items():
+            self._write_down(section, start, *counted(section, counts))
 
     def _add_rows(self, section: Section, rows: Rows) -> None:
         assert self.profile is not None
@@ -129,8 +146,10 @@ class ModelState:
         early = rows.times < since
         if early.any():
             self._tally("before_reference", int(early.sum()))
+            self.write_down(section, rows.take(np.flatnonzero(early)))
             rows = rows.take(np.flatnonzero(~early))
         for start, counts in fold_rows(section.grid, rows).items():
+            self._write_down(section, start, *counted(section, counts))
             pane = self._open_pane(section, start)
             if pane != start:
                 self._tally("backfilled" if section.stream == PAIRS else "late", counts.n)
@@ -219,9 +238,10 @@ class ModelState:
         self.reset, self.profile, self.monitors = reset, None, None
         self.panes = {stream: {} for stream in STREAMS}
         self.closed = {}
+        self.diary, self.written = Diary(), False
         self.raw = {stream: [] for stream in STREAMS}
         self._forget_chunks()
-        self.dirty[f"p:{self.hash}"] = self.dirty[f"d:{self.hash}"] = None
+        self.dirty |= {f"{part}{self.hash}": None for part in ("p:", "d:", "e:")}
         self.touched = True
 
     # Bytes
@@ -231,7 +251,8 @@ class ModelState:
         """About how many bytes the next flush will write."""
         panes = sum(len(panes) for panes in self.panes.values()) * 1_024 if self.touched else 0
         fixed = sum(len(data) for data in self.dirty.values() if data)
-        return panes + fixed + (self.detector_bytes if self.judged else 0)
+        diary = 1_536 if self.written else 0
+        return panes + fixed + diary + (self.detector_bytes if self.judged else 0)
 
     def flush(self) -> dict[str, bytes | None]:
         """The dirty fields since the last flush; None: to be deleted."""
@@ -256,7 +277,9 @@ class ModelState:
         if self.judged and self.monitors is not None:
             out[f"d:{self.hash}"] = detectors = self.monitors.to_bytes()
             self.detector_bytes = len(detectors)
-        self.touched = self.judged = False
+        if self.written:
+            out[f"e:{self.hash}"] = self.diary.to_bytes()
+        self.touched = self.judged = self.written = False
         self.closings = 0
         return out
 
@@ -315,6 +338,8 @@ def _load_field(state: ModelState, name: str, fields: Mapping[str, bytes]) -> No
             if state.profile is None:
                 raise StateCorrupt(f"{name} has no profile")
             state.monitors = ModelMonitors.from_bytes(state.profile, state.settings, data)
+        case "e:":
+            state.diary = Diary.from_bytes(data)
         case _:
             _, body = unpack("chunk", VERSION, data)
             block = msgspec.msgpack.decode(body, type=RawBlock)

@@ -256,6 +256,7 @@ class JudgeStage:
                 rows, end = found
                 model.raw[PAIRS] = after(model.raw[PAIRS], end)
                 section = learn_section(PAIRS, rows, pane_ms, settings.detection, from_first_events=True)
+                model.write_down(section, rows)
                 profile = with_pairs(profile_now, section, end)
                 learnt.append(profile)
                 model.adopt(profile)
