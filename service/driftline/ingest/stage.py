@@ -212,10 +212,9 @@ class IngestStage:
         return [p for p in pairs if p not in late], late
 
     def _fold_predictions(self, shares: _Shares, prepared: Prepared) -> None:
-        for (model, version), events in prepared.predictions.items():
-            profile = prepared.profiles.get((model, version))
-            blocks, early = self._maker.predictions(model, version, events, profile)
-            shares.add(model, version, blocks, predictions=len(events), before_reference=early)
+        groups = prepared.predictions
+        for key, blocks, early in self._maker.predictions(groups, prepared.profiles):
+            shares.add(*key, blocks, predictions=len(groups[key]), before_reference=early)
 
     def _fold_pairs(self, shares: _Shares, pairs: Sequence[Pair], profiles: Mapping[ModelKey, Profile]) -> None:
         for (model, version), of_model in by_model(pairs).items():
