@@ -6,6 +6,7 @@ is higher; a tombstone resets the model version: whoever holds state of it start
 
 from __future__ import annotations
 
+import gc
 from typing import Final
 
 import msgspec
@@ -64,6 +65,9 @@ class ProfileRegistry:
             for record in await self._reader.read(self._topic, 0, start, bounds.end):
                 self._take(record.key or b"", record.value, record.offset)
                 self._next = record.offset + 1
+            # Thousands of profiles are a million objects, which every full collection would walk through: they are
+            # kept for long, and have no cycles.
+            gc.freeze()
         self._read_at = now
 
     def _take(self, key: bytes, value: bytes | None, offset: int) -> None:
