@@ -26,6 +26,8 @@ MAX_EVENTS: Final = 64
 _PART: Final = 2_048
 """Events taken at once, about: what they become stays in the processor's cache."""
 _MAX_MODELS: Final = 10_000
+_ROWS: Final = 16
+"""Rows that columns are written out for beforehand."""
 _BESIDE: Final = ("prediction", "score", "latency_ms")
 """Columns that are not features."""
 _NUMBERS: Final = {int, float}
@@ -49,8 +51,8 @@ class Few(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a grid is in the bank: its first column; the column of each name of `layout`, None where the names are
-    not the grid's; and of each of _BESIDE, -1 where it has none."""
+    """Where a grid is in the bank: its first column; the column of each name of `layout`, _ROWS times over, None
+    where the names are not the grid's; and of each of _BESIDE, -1 where it has none."""
 
     grid: Grid
     first: int
@@ -109,7 +111,7 @@ class Together:
         names = [FEATURE_PREFIX + name for name in layout]
         columns = None
         if len(grid.columns) <= MAX_COLUMNS and set(names) == grid.index.keys() - set(_BESIDE):
-            columns = np.array([first + grid.index[name] for name in names], np.intp)
+            columns = np.array([first + grid.index[name] for name in names] * _ROWS, np.intp)
         place = self._places[one.key] = _Place(grid, first, layout, columns, beside)
         return place
 
@@ -123,6 +125,7 @@ class _Part:
         self._events: list[Prediction] = []
         self._cells: list[Cell] = []
         self._columns: list[Index] = []
+        self._widths: list[int] = []
         self._beside: list[tuple[int, ...]] = []
 
     def add(
@@ -133,13 +136,16 @@ class _Part:
         self.times += times
         self._events += one.events
         self._cells += chain.from_iterable(rows)
-        self._columns += [columns] * n
+        width = len(place.layout)
+        self._columns += [columns] * (n // _ROWS)
+        self._columns.append(columns[: n % _ROWS * width])
+        self._widths += [width] * n
         self._beside += [place.beside] * n
 
     def blocks(self, bank: GridBank) -> dict[ModelKey, list[BinnedBlock]]:
         rows = np.arange(len(self.times))
         columns = np.concatenate(self._columns)
-        of_row = np.repeat(rows, [len(own) for own in self._columns])
+        of_row = np.repeat(rows, self._widths)
         pieces = [(of_row, columns, *_settled(bank, self._cells, columns))]
         unknown = {}
         beside = np.array(self._beside, np.intp).T

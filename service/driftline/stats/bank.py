@@ -78,12 +78,15 @@ class GridBank:
         edges = self._edges.ravel()
         at = columns * STRIDE
         at -= 1
-        last = at.copy()
+        found = np.zeros(len(values), np.uint8)
+        below, reached, moved = np.empty_like(at), np.empty(len(values)), np.empty_like(found)
         for step in _STEPS:
-            at += step
-            at -= step * (edges.take(at) > values)
-        at -= last
-        return at.astype(np.uint8)
+            np.add(at, step, out=below)
+            edges.take(below, out=reached, mode="clip")
+            np.multiply(reached <= values, step, out=moved, dtype=np.uint8, casting="unsafe")
+            found += moved
+            at += moved
+        return found
 
     def standardised(self, columns: Index, values: Floats) -> Floats:
         """Distances from each column's center in units of its scale / MOMENT_UNIT, neither clipped nor rounded."""
