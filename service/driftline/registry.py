@@ -54,10 +54,12 @@ class ProfileRegistry:
         self._standings: dict[ModelKey, Standing] = {}
         self.unreadable: set[bytes] = set()
 
-    async def refresh(self, *, force: bool = False) -> None:
-        """Read what is new, at most once in `every_s` unless forced. Transient passes through."""
+    async def refresh(self, *, force: bool = False, after: float | None = None) -> None:
+        """Read what is new, at most once in `every_s` unless forced; or, where `after` is given, unless we have begun
+        to read after that moment (of the monotonic clock). Transient passes through."""
         now = self._clock.monotonic()
-        if not force and self._read_at is not None and now - self._read_at < self._every_s:
+        stale = now - self._every_s if after is None else after
+        if not force and self._read_at is not None and self._read_at > stale:
             return
         bounds = (await self._reader.bounds_of(self._topic, [0]))[0]
         start = max(self._next, bounds.begin)

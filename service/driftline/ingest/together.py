@@ -82,7 +82,7 @@ class Together:
         for one in few:
             events = one.events
             times = [event.time for event in events]
-            if min(times) < one.since or any([event.scores for event in events]):
+            if min(times) < one.since or any(event.scores for event in events):
                 continue
             rows = one.decoder.rows([event.features for event in events])
             place = self._place(one)
@@ -156,7 +156,8 @@ class _Part:
                 values = [values[i] for i in np.flatnonzero(known).tolist()]
             if values:
                 pieces.append((rows[known], own[known], *_settled(bank, values, own[known])))
-        cells = Cells(*map(np.concatenate, zip(*pieces, strict=True)), unknown)
+        of_cell, column, numbers, told = map(np.concatenate, zip(*pieces, strict=True))
+        cells = Cells(of_cell, column, numbers, told, unknown)
         found = blocks_together(bank, self.groups, np.array(self.times, np.int64), cells)
         return {(g.model, g.version): blocks for g, blocks in zip(self.groups, found, strict=True)}
 
