@@ -6,6 +6,7 @@ is higher; a tombstone resets the model version: whoever holds state of it start
 
 from __future__ import annotations
 
+import gc
 from typing import Final
 
 import msgspec
@@ -53,10 +54,12 @@ class ProfileRegistry:
         self._standings: dict[ModelKey, Standing] = {}
         self.unreadable: set[bytes] = set()
 
-    async def refresh(self, *, force: bool = False) -> None:
-        """Read what is new, at most once in `every_s` unless forced. Transient passes through."""
+    async def refresh(self, *, force: bool = False, after: float | None = None) -> None:
+        """Read what is new, at most once in `every_s` unless forced; or, where `after` is given, unless we have begun
+        to read after that moment (of the monotonic clock). Transient passes through."""
         now = self._clock.monotonic()
-        if not force and self._read_at is not None and now - self._read_at < self._every_s:
+        stale = now - self._every_s if after is None else after
+        if not force and self._read_at is not None and self._read_at > stale:
             return
         bounds = (await self._reader.bounds_of(self._topic, [0]))[0]
         start = max(self._next, bounds.begin)
@@ -64,6 +67,9 @@ class ProfileRegistry:
             for record in await self._reader.read(self._topic, 0, start, bounds.end):
                 self._take(record.key or b"", record.value, record.offset)
                 self._next = record.offset + 1
+            # Thousands of profiles are a million objects, which every full collection would walk through: they are
+            # kept for long, and have no cycles.
+            gc.freeze()
         self._read_at = now
 
     def _take(self, key: bytes, value: bytes | None, offset: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -11,12 +11,15 @@ from driftline.contracts.blocks import PAIRS, PREDICTIONS, Block
 from driftline.contracts.events import Label, Prediction
 from driftline.contracts.features import FeatureDecoder
 from driftline.ingest.pairs import Pair, hash_ids, number_column, pair_rows
+from driftline.ingest.together import FEATURE_PREFIX, MAX_EVENTS, Few, Together
+from driftline.registry import ModelKey
 from driftline.stats.block import rows_to_blocks
 from driftline.stats.grid import MISSING, Grid
 from driftline.stats.profile import Profile
 from driftline.stats.rows import Column, Rows
 
-FEATURE_PREFIX = "features."
+_SEVERAL: Final = 4
+"""Model versions in a range from which on it pays to take them together."""
 _NUMBERS: Final = {int, float}
 _NOTHING: Final = {type(None)}
 
@@ -30,10 +33,10 @@ class FeatureColumns:
             for c in (grid.columns if grid else ())
             if c.name.startswith(FEATURE_PREFIX)
         ]
-        self._decoder = FeatureDecoder(names)
+        self.decoder = FeatureDecoder(names)
 
     def columns(self, texts: Sequence[bytes]) -> dict[str, Column]:
-        return {FEATURE_PREFIX + name: column for name, column in self._decoder.columns(texts).columns.items()}
+        return {FEATURE_PREFIX + name: column for name, column in self.decoder.columns(texts).columns.items()}
 
 
 def label_column(values: Sequence[Label | None]) -> Column | None:
@@ -69,12 +72,36 @@ class BlockMaker:
     """Turns one batch's rows into blocks by the profiles of that moment. Decoders are kept between batches."""
 
     def __init__(self) -> None:
-        self._features: dict[tuple[str, str], tuple[str, FeatureColumns]] = {}
+        self._features: dict[ModelKey, tuple[str, FeatureColumns]] = {}
+        self._together = Together()
 
     def predictions(
+        self, groups: Mapping[ModelKey, Sequence[Prediction]], profiles: Mapping[ModelKey, Profile]
+    ) -> Iterator[tuple[ModelKey, Sequence[Block], int]]:
+        """Of every model version the blocks, and how many events belong to the reference by their time: those are in
+        no block."""
+        together: Mapping[ModelKey, Sequence[Block]] = {}
+        if len(groups) >= _SEVERAL:
+            together = self._together.blocks(self._few(groups, profiles))
+        for key, events in groups.items():
+            blocks = together.get(key)
+            if blocks is not None:
+                yield key, blocks, 0
+            else:
+                yield key, *self._alone(*key, events, profiles.get(key))
+
+    def _few(
+        self, groups: Mapping[ModelKey, Sequence[Prediction]], profiles: Mapping[ModelKey, Profile]
+    ) -> Iterator[Few]:
+        for key, events in groups.items():
+            if len(events) <= MAX_EVENTS and (profile := profiles.get(key)) is not None:
+                grid = profile.predictions.grid
+                decoder = self._decoder(*key, grid).decoder
+                yield Few(key, events, grid, decoder, profile.since(PREDICTIONS))
+
+    def _alone(
         self, model: str, version: str, events: Sequence[Prediction], profile: Profile | None
     ) -> tuple[list[Block], int]:
-        """Blocks, and how many events belong to the reference by their time: those are in no block."""
         section = profile.section(PREDICTIONS) if profile else None
         features = self._decoder(model, version, section.grid if section else None)
         rows = prediction_rows(events, features, with_ids=section is None)
