@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Protocol
 
 import msgspec
 import numpy as np
 
-from driftline.contracts.blocks import NO_WATERMARK, PAIRS
+from driftline.contracts.blocks import NO_WATERMARK, PAIRS, blocks_partition
 from driftline.contracts.reactions import Fact
 from driftline.errors import StateCorrupt
 from driftline.judge.ledger import Ledger
@@ -18,12 +17,10 @@ from driftline.judge.stage import LEDGER, LEDGER_VERSION
 from driftline.judge.stored import load_models
 from driftline.runtime.store import Slot, Snapshot
 from driftline.stats.codec import unpack
-from driftline.stats.section import ColumnReference
+from driftline.stats.reference import LABEL_DELAY
+from driftline.stats.rows import Rows
+from driftline.stats.section import Section
 from driftline.stats.settings import DetectionSettings
-from driftline.stats.witness import MISSING_BIN
-
-ERRORS: Final = ("error", "loss", "abs_error")
-"""Columns of pairs that say how wrong the model is, the plainest first."""
 
 
 class Readable(Protocol):
@@ -72,7 +69,7 @@ class Judged:
         """The answers, in the order of the questions; model versions that judge does not know are left out."""
         by_partition: dict[int, list[Asked]] = {}
         for one in asked:
-            by_partition.setdefault(zlib.crc32(one.model.encode()) % self._partitions, []).append(one)
+            by_partition.setdefault(blocks_partition(one.model, self._partitions), []).append(one)
         found: list[Fact] = []
         for partition, questions in sorted(by_partition.items()):
             fields = (await self._store.read(Slot("judge", partition))).fields
@@ -86,53 +83,30 @@ class Judged:
 
 
 def fact_of(model: ModelState, since: int) -> Fact:
-    """The mean error of the pairs since `since`, as far as the model's windows go back; and of those it has been
-    learning from, where `since` is 0."""
-    labelled = model.tallies.get("outcomes_joined", 0) > 0
-    best: tuple[int, float] | None = None
-    for column in ERRORS:
-        n, total = _waiting(model, column)
-        monitors = model.monitors.streams.get(PAIRS) if model.monitors is not None else None
-        if monitors is not None and model.profile is not None:
-            window = monitors.windows.covering(max(since, model.profile.since(PAIRS)))
-            for j, reference in enumerate(monitors.columns):
-                if reference.name != column:
-                    continue
-                counts = window.counts[j] if window is not None else np.zeros_like(reference.coarse_counts)
-                if not since and model.profile.source == "first_events":
-                    counts = counts + reference.coarse_counts
-                more, mean = _mean(reference, counts)
-                n, total = n + more, total + more * mean
-        if n:
-            best = n, total / n
-            break
-    if best is None:
-        return Fact(model=model.model, version=model.version, labelled=labelled)
+    """What its diary says of the days that end after `since`, and what its reference says."""
+    column, days = model.diary.read(model.raw[PAIRS], since)
+    section = model.section(PAIRS)
     return Fact(
-        model=model.model, version=model.version, labelled=labelled, column=column, n=best[0], error=best[1]
+        model=model.model,
+        version=model.version,
+        labelled=model.tallies.get("outcomes_joined", 0) > 0,
+        column=column,
+        days=days,
+        reference=None if section is None else _reference(section, column),
+        label_delay_ms=_label_delay_ms(model.raw[PAIRS]) if section is None else section.label_delay_p99_ms,
     )
 
 
-def _mean(reference: ColumnReference, counts: Any) -> tuple[int, float]:
-    """(values, their mean) of one column's coarse counts."""
-    values = counts.astype(np.float64)
-    values[MISSING_BIN] = 0.0
-    n = int(values.sum())
-    if not n:
-        return 0, 0.0
-    if reference.kind == "rate":
-        return n, float(values[1] / n)
-    scores = np.zeros_like(values)
-    scores[: len(reference.scores)] = reference.scores
-    return n, reference.mean + reference.sd * float(values @ scores / n)
+def _reference(section: Section, column: str | None) -> float | None:
+    """The mean of the error in the reference."""
+    known = next((one for one in section.columns if one.name == column), None)
+    if known is None:
+        return None
+    return known.mean if known.kind != "rate" else float(known.shares[1])
 
 
-def _waiting(model: ModelState, column: str) -> tuple[int, float]:
-    """(values, their sum) of raw pairs that wait for a reference to be learnt from them."""
-    n, total = 0, 0.0
-    for rows in model.raw[PAIRS]:
-        if column in rows.columns:
-            numbers = rows.columns[column].numbers
-            held = numbers[~np.isnan(numbers)]
-            n, total = n + len(held), total + float(held.sum())
-    return n, total
+def _label_delay_ms(waiting: list[Rows]) -> int | None:
+    parts = [rows.columns[LABEL_DELAY].numbers for rows in waiting if LABEL_DELAY in rows.columns]
+    seconds = np.concatenate(parts) if parts else np.empty(0)
+    seconds = seconds[~np.isnan(seconds)]
+    return max(0, round(1000 * float(np.quantile(seconds, 0.99)))) if len(seconds) else None

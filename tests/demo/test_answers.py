@@ -31,6 +31,10 @@ async def test_each_id_is_taken_once() -> None:
     answers = await audit_answers(MemoryReader(log), "alerts", "retraining", "lifecycle")
     assert (answers.requests, answers.redelivered, len(answers.problems)) == ([{"id": "r"}], 2, 1)
     assert unanswered(answers) == []
+    assert answers.verdict("r") is None
+    answers.alerts += [{"request": "r", "sentence": "opened"}]
+    answers.alerts += [{"request": "r", "details": {"verdict": "helped"}, "sentence": "It helped."}]
+    assert answers.verdict("r") == "It helped."
     assert answers.told("r", "deployed") == {"id": "deployed", "what": "deployed", "request": "r"}
 
 

@@ -141,13 +141,14 @@ def test_a_loop_that_is_not_closed_or_not_quiet_fails() -> None:
     asked = {"id": "r", "model": "m", "time": 0}
     told = [{"request": "r", "what": what} for what in ANSWERS]
     opened = {"id": "a", "incident": "i", "model": "m", "version": "1", "cause": "data", "status": "open"}
-    deployed = [{"deployed": "2013-05-09T00:00:00Z"}]
+    deployed = [{"deployed": "2013-05-09T00:00:00Z", "version": "2", "verdict": "It helped."}]
 
     def failing(answers: Answers, rows: list[dict[str, Any]]) -> int:
         return sum(not check.holds for check in check_answers(answers, rows))
 
     assert failing(Answers([opened], [asked], told), deployed) == 0
     assert failing(Answers([opened], [asked], told), [{"deployed": None}]) == 1
+    assert failing(Answers([opened], [asked], told), [deployed[0] | {"verdict": None}]) == 1
     assert failing(Answers([opened], [asked], told[:2]), deployed) == 1
     assert failing(Answers([opened, opened], [asked], told), deployed) == 1
     assert failing(Answers([opened], [asked, asked | {"time": 1}], told), deployed) == 1

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from driftline.demo.checks import Check
 from driftline.demo.report import Report
-from driftline.demo.screen import Scene, Screen, answer_of, picture, show_report
+from driftline.demo.screen import Scene, Screen, alarms_table, answer_of, picture, show_report
 from driftline.demo.watch import Seen, week_of
 
 APRIL = 1_364_806_800_000
@@ -80,6 +80,30 @@ def test_the_end_is_told_even_where_nothing_was_found() -> None:
     show_report(console, report, [Check("it works", False, "0 against 1")])
     assert "FAIL" in file.getvalue()
     assert b'"predictions_published": 0' in report.to_json()
+
+
+def alarm(monitor: str, time: str, state: str = "alarm") -> dict[str, str | None]:
+    onset = "2013-04-01T00:00:00Z" if state == "alarm" else None
+    return {"version": "1", "monitor": monitor, "state": state, "onset": onset, "time": f"2013-{time}T05:00:00Z"}
+
+
+def test_alarms_are_one_line_for_what_moved_together() -> None:
+    file = io.StringIO()
+    signals = [
+        alarm("features.a:missing", "04-09"),
+        alarm("features.b:missing", "04-09"),
+        alarm("error:rate", "04-25"),
+        alarm("features.a:missing", "05-01", "resolved"),
+        alarm("features.b:missing", "05-01", "resolved"),
+        alarm("features.a:missing", "06-01"),
+    ]
+    Console(file=file, width=100).print(alarms_table(signals))
+    lines = [line.split() for line in file.getvalue().splitlines()[2:]]
+    assert lines == [
+        ["1", "a,", "b", "missing", "1", "Apr", "9", "Apr", "1", "May"],
+        ["error", "rate", "1", "Apr", "25", "Apr", "-"],
+        ["a", "missing", "1", "Apr", "1", "Jun", "-"],
+    ]
 
 
 @pytest.mark.parametrize(

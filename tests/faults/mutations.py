@@ -31,7 +31,11 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     Mutation(
-        STAGE, "await self._store.join(day, asked)", "unjoined(asked)", WORKERS, "death_between_fold_and_write"
+        STAGE,
+        "await self._store.join(day, asked) if asked else ()",
+        "None",
+        WORKERS,
+        "death_between_fold_and_write",
     ),
     Mutation(JUDGE, "dirty |= model.flush()", "model.flush()", WORKERS, "death_of_a_judge"),
     Mutation(TAKEOVER, "if pending and not recovery.plan:", "if False:", WORKERS, "between_the_write_and_kafka"),

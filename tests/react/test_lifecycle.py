@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from msgspec.structs import replace
 
-from driftline.contracts.reactions import Fact
+from driftline.contracts.reactions import Day, Fact
 from driftline.react.core import questions
 from driftline.react.settings import ReactSettings
-from react.making import HOUR, MINUTE, T0, Told, alerts, brief, requests, signal, tick, told
+from react.making import DAY, HOUR, MINUTE, T0, Told, alerts, brief, requests, signal, tick, told
 
 SETTINGS = ReactSettings(compare_pairs=500)
 
 
-def error(value: float, n: int = 1_000, version: str = "2", column: str = "error") -> Fact:
-    return Fact(model="m", version=version, labelled=True, column=column, n=n, error=value)
-
-
 def deployed() -> Told:
+    """Asked for at T0, deployed there."""
     run = Told(SETTINGS)
     (request,) = requests(run.take(signal("error:rate"), signal("features.a:distribution")))
     run.take(told("retraining.started", request=request.id), told("retraining.succeeded", request=request.id))
@@ -25,40 +22,17 @@ def deployed() -> Told:
     return run
 
 
-def test_deployment_supersedes_and_is_compared() -> None:
+def test_deployment_supersedes_and_is_compared_once() -> None:
     run = deployed()
-    assert questions(run.state) == [("m", "1", T0 - HOUR), ("m", "2", 0)]
-    assert run.take(tick(HOUR, error(0.1, n=499))) == []
-    (alert,) = alerts(run.take(tick(2 * HOUR, error(0.1))))
+    assert questions(run.state) == [("m", "1", T0 - 28 * DAY), ("m", "2", T0)]
+    fact = Fact(model="m", version="2", labelled=True, column="error", days=[Day(start=T0, n=9, total=1.0)])
+    assert run.take(tick(2 * DAY, fact)) == []
+    days = [Day(start=(T0 // DAY + 1 + i) * DAY, n=100, total=10.0) for i in range(7)]
+    (alert,) = alerts(run.take(tick(9 * DAY, replace(fact, days=days))))
     assert (alert.cause, alert.status, alert.severity, alert.version) == ("retraining", "resolved", "info", "2")
-    assert alert.details["error_before"] == 0.25
-    assert alert.details["error_after"] == 0.1
-    assert "Retraining helped" in alert.sentence
-    assert questions(run.state) == []
-    assert run.take(tick(3 * HOUR, error(0.1))) == []
-
-
-@pytest.mark.parametrize(
-    ("after", "words"), [(0.1, "helped"), (0.24, "not clearly"), (0.26, "not clearly"), (0.4, "worse")]
-)
-def test_the_verdict_minds_the_error_bars(after: float, words: str) -> None:
-    (alert,) = alerts(deployed().take(tick(HOUR, error(after))))
-    assert words in alert.sentence
-
-
-def test_where_the_alarm_says_no_mean_judge_is_asked_for_the_old_version() -> None:
-    run = Told(SETTINGS)
-    run.take(signal("loss:distribution"), told("deployed"))
-    facts = (error(0.1, column="loss"), error(0.3, version="1", column="loss"))
-    (alert,) = alerts(run.take(tick(HOUR, *facts)))
-    assert alert.details["error_before"] == 0.3
-
-
-def test_without_any_error_before_it_says_so() -> None:
-    run = Told(SETTINGS)
-    run.take(told("deployed"))
-    (alert,) = alerts(run.take(tick(HOUR, error(0.1))))
     assert "Nothing is known to compare" in alert.sentence
+    assert questions(run.state) == []
+    assert run.take(tick(10 * DAY, fact)) == []
 
 
 def test_a_superseded_version_alarms_and_asks_for_nothing() -> None:
@@ -76,7 +50,8 @@ def test_the_new_version_asks_after_the_cool_down() -> None:
 def test_a_roll_back_brings_the_former_version_back() -> None:
     run = deployed()
     run.take(signal("error:rate", version="2", at=MINUTE))
-    assert brief(run.take(told("rolled_back"))) == ["performance:resolved"]
+    assert brief(run.take(told("rolled_back"))) == ["retraining:resolved", "performance:resolved"]
+    assert "stays open: it was rolled back" in alerts(run.said)[-2].sentence
     model = run.state.models["m"]
     assert model.current() == "1"
     assert model.comparison is None

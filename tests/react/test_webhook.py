@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import pytest
 
 from driftline.clock import ManualClock
-from driftline.contracts.cloudevents import decode_alert
+from driftline.contracts.cloudevents import decode_alert, decode_retraining
 from driftline.contracts.reactions import Alert
 from driftline.errors import Transient
 from driftline.react.notify.address import Refused, allowed, safe_address
@@ -285,6 +285,28 @@ async def test_row_3_killed_between_post_and_mark_the_post_is_repeated_with_its_
     assert len(set(receiver.ids)) == 1
 
 
+async def test_requests_are_posted_where_that_is_asked_for_and_survive_a_kill() -> None:
+    """Mutation: read every notification as an alert in Pending._hold; the request is set aside as broken."""
+    world = World(ReactSettings(update_every_ms=0), notify=True, notify_requests=True)
+    process = world.process()
+    await process.worker.ensure()
+    world.append(signal(severity="info"))
+    assert await world.drain(process)
+    async with Receiver() as receiver:
+        _, sender = await notifying(world, receiver)
+        assert await sender.round() == 1
+        assert not await sender.round()
+    (posted,) = receiver.posted
+    assert posted.headers["ce-type"] == "io.driftline.retraining.requested.v1"
+    assert decode_retraining(posted.body) == world.requests()[0]
+    quiet = World(ReactSettings(update_every_ms=0), notify=True)
+    quiet.append(signal())
+    held = quiet.process()
+    assert await quiet.drain(held)
+    assert len(quiet.requests()) == 1
+    assert len(held.worker.pending) == 1
+
+
 async def test_a_stream_goes_on_while_the_webhook_hangs() -> None:
     """Mutation: hold the worker's lock while sending; the second message waits for the receiver."""
     world = World(NOTIFYING, notify=True)
@@ -309,7 +331,7 @@ async def test_what_waits_is_bounded_and_updates_give_way() -> None:
     for i in range(5):
         world.append(signal(f"features.f{i}:distribution", at=i))
     assert await world.drain(process)
-    assert [a.status for _, a in process.worker.pending.oldest()] == ["open", "updated"]
+    assert [a.status for _, a in process.worker.pending.oldest() if isinstance(a, Alert)] == ["open", "updated"]
     for i in range(1_200):
         world.append(signal(model=f"m{i}", at=i))
     assert await world.drain(process)

@@ -72,6 +72,7 @@ class World:
 
     settings: ReactSettings = field(default_factory=ReactSettings)
     notify: bool = False
+    notify_requests: bool = False
     clock: ManualClock = field(default_factory=lambda: ManualClock(T0))
     server: MemoryServer = field(default_factory=MemoryServer)
     acknowledged: dict[Role, int] = field(default_factory=lambda: dict.fromkeys(ROLES, 0))
@@ -88,7 +89,7 @@ class World:
     def process(self) -> Process:
         traps, notes = Traps(), Notes()
         worker = ReactWorker(
-            WorkerSettings(TOPICS, self.settings, notify=self.notify),
+            WorkerSettings(TOPICS, self.settings, self.notify, self.notify_requests),
             TrappedStore(MemoryStore(self.server), traps),
             MemoryReader(self.log),
             TrappedWriter(MemoryWriter(self.log), traps),

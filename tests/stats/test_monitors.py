@@ -329,8 +329,8 @@ def test_a_revision_that_adds_pairs_keeps_what_is_watched() -> None:
     assert after["error:rate"].log_threshold == pytest.approx(math.log(30.0 / 0.5))
     for name, status in before.items():
         assert after[name].log_evidence == status.log_evidence
-        alone, beside = (0.4, 0.2) if name.endswith(":distribution") else (0.1, 0.05)
-        assert status.log_threshold == pytest.approx(math.log(30.0 / alone))
+        before_pairs, beside = (0.4, 0.2) if name.endswith(":distribution") else (0.1, 0.05)
+        assert status.log_threshold == pytest.approx(math.log(30.0 / before_pairs))
         assert after[name].log_threshold == pytest.approx(math.log(30.0 / beside))
     with pytest.raises(ValueError, match="another predictions reference"):
         monitors.adopt(world(seed=2))

@@ -34,6 +34,12 @@ class Retraining(Section):
     compare_pairs: Whole = setting(
         500, "Pairs of a deployed version before its error is compared with its predecessor's.", ge=1
     )
+    compare_days: Whole = setting(
+        7,
+        "Whole days (UTC) of these pairs, too: days differ more than events do, and a week has all its days.",
+        ge=5,
+        le=30,
+    )
 
     @field_validator("schedule")
     @classmethod
@@ -63,6 +69,10 @@ class Notify(Section):
         None, "Key that posts are signed with (HMAC-SHA256, Standard Webhooks); `whsec_` and base64 is understood."
     )
     min_severity: Literal["critical", "error", "warning", "info"] = setting("warning", "The least that is posted.")
+    retraining: bool = setting(
+        False,
+        "Whether retraining requests are posted too, as CloudEvents of their own type, whatever the severity.",
+    )
     timeout_s: Number = setting(10.0, "How long each phase of a post may take, seconds.", gt=0, le=120)
     allow_private: Names = setting(
         (), "Networks that the webhook may be in although they are not public: `10.0.0.0/8`."

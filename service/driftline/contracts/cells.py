@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from driftline.contracts.limits import MAX_TEXT
 from driftline.contracts.loose import NON_FINITE_KEY
@@ -89,17 +90,11 @@ def _without_depth(text: bytes) -> bytes:
 
 
 def column_of(cells: Sequence[Cell]) -> Column | None:
-    """The column of n >= 1 cells, None if there is nothing in any of them.
-
-    Columns of one kind take no loop in Python: MessagePack writes n floats as n times a tag and eight bytes."""
+    """The column of n >= 1 cells, None if there is nothing in any of them. One kind takes no loop in Python."""
     n = len(cells)
-    if type(cells[0]) is float:
-        packed = _packed(cells)
-        head = 1 if n < 16 else 3 if n < 65_536 else 5
-        if len(packed) == head + 9 * n:
-            table = np.frombuffer(packed, _PACKED, offset=head)
-            if (table["tag"] == _FLOAT64).all():
-                return Column(table["value"].astype(np.float64))
+    numbers = floats_of(cells)
+    if numbers is not None:
+        return Column(numbers)
     kinds = set(map(type, cells))
     if kinds == _NOTHING:
         return None
@@ -109,6 +104,20 @@ def column_of(cells: Sequence[Cell]) -> Column | None:
     if kinds == _TEXTS:
         return Column(np.full(n, np.nan), _all_short(cells))  # type: ignore[arg-type]
     return _mixed(cells)
+
+
+def floats_of(cells: Sequence[Cell]) -> NDArray[np.float64] | None:
+    """At least one cell, all of them floats; None for others. MessagePack writes n floats as n times a tag and eight
+    bytes."""
+    n = len(cells)
+    if type(cells[0]) is float:
+        packed = _packed(cells)
+        head = 1 if n < 16 else 3 if n < 65_536 else 5
+        if len(packed) == head + 9 * n:
+            table = np.frombuffer(packed, _PACKED, offset=head)
+            if (table["tag"] == _FLOAT64).all():
+                return table["value"].astype(np.float64)
+    return None
 
 
 def _packed(cells: Sequence[Cell]) -> bytes:
@@ -122,22 +131,29 @@ def _all_short(texts: Sequence[str]) -> list[str | None]:
     return list(texts) if max(map(len, texts)) <= MAX_TEXT else [short(text) for text in texts]
 
 
+def plain(cell: Cell) -> float | str | int:
+    """What a column keeps of a cell: a number (float), a text, or a status code."""
+    if cell is None:
+        return MISSING
+    if isinstance(cell, str):
+        return short(cell)
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, (float, int)):
+        return cell
+    return NON_FINITE if NON_FINITE_KEY in cell else WRONG_TYPE
+
+
 def _mixed(cells: Sequence[Cell]) -> Column:
     numbers = np.full(len(cells), np.nan)
     texts: list[str | None] = [None] * len(cells)
     status = np.zeros(len(cells), np.uint8)
-    for i, cell in enumerate(cells):
-        if cell is None:
-            status[i] = MISSING
-        elif isinstance(cell, str):
-            texts[i] = short(cell)
-        elif isinstance(cell, bool):
-            texts[i] = "true" if cell else "false"
+    for i, cell in enumerate(map(plain, cells)):
+        if isinstance(cell, str):
+            texts[i] = cell
         elif isinstance(cell, float):
             numbers[i] = cell
-        elif isinstance(cell, int):
-            status[i] = cell
         else:
-            status[i] = NON_FINITE if NON_FINITE_KEY in cell else WRONG_TYPE
+            status[i] = cell
     has_text = any(text is not None for text in texts)
     return Column(numbers, texts if has_text else None, status if status.any() else None)

@@ -7,6 +7,7 @@ that is rarely there. Memory is bounded by rows x names, and the number of names
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -76,6 +77,26 @@ class FeatureDecoder:
         }
         return Features(columns, sum(part.dropped for part in parts))
 
+    @property
+    def layout(self) -> tuple[str, ...]:
+        """The names that `rows` speaks of: the same object until they or their order change."""
+        return self._layout
+
+    def rows(self, texts: Sequence[bytes]) -> list[tuple[Cell, ...]] | None:
+        """The cells of each text in the order of `layout`, at least one text. None where that does not say
+        everything: then `columns` does."""
+        self._look(texts[0])
+        try:
+            return list(map(_astuple, map(self._decode, texts)))
+        except _REFUSED:
+            return None
+
+    def _look(self, text: bytes) -> None:
+        """Now and then, see in what order names come."""
+        if self._parts % _LOOK_EVERY == 0:
+            self._follow(cells_of(text))
+        self._parts += 1
+
     def _part(self, texts: Sequence[bytes]) -> Features:
         n = len(texts)
         if n == 0:
@@ -83,9 +104,8 @@ class FeatureDecoder:
         if not self._layout:
             first = cells_of(texts[0])
             self._lay_out(tuple(name for name in first if len(name) <= MAX_TEXT and self._admit(name)))
-        elif self._parts % _LOOK_EVERY == 0:
-            self._follow(cells_of(texts[0]))
-        self._parts += 1
+        else:
+            self._look(texts[0])
         rows: list[tuple[Cell, ...]] = []
         strays: dict[str, _Stray] = {}
         dropped = 0
@@ -201,8 +221,9 @@ def _can_be_field(name: str) -> bool:
     return name.isprintable() and '"' not in name and "\\" not in name
 
 
+@lru_cache(maxsize=1_024)
 def _struct_decoder(names: tuple[str, ...]) -> Callable[[bytes], Any]:
-    """Decoder of objects with these names and no others; a missing name is None."""
+    """Decoder of objects with these names and no others; a missing name is None. Models share them."""
     fields = [(f"f{i}", Json, None) for i in range(len(names))]
     row = msgspec.defstruct(
         "Row",

@@ -115,16 +115,27 @@ class RetrainingRequested(msgspec.Struct, frozen=True, kw_only=True):
     budget: Budget | None = None
 
 
+class Day(msgspec.Struct, frozen=True, kw_only=True):
+    """A day (UTC) of event time: how many pairs it has, and the sum of their errors. A pair's day is that on which
+    its outcome became known."""
+
+    start: int
+    n: int
+    total: float
+
+
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """What judge knows of a model version, asked for by react's policy: whether it has labels, and the mean error
-    (`column`: error, loss or abs_error) of its `n` pairs so far."""
+    """What judge knows of a model version, asked for by react's policy: whether it has labels; its error (`column`:
+    error, loss or abs_error) day by day as far as that was asked for, and its mean in the `reference`; and the 99th
+    percentile of how long labels take."""
 
     model: str
     version: str
     labelled: bool
     column: str | None = None
-    n: int = 0
-    error: float | None = None
+    days: list[Day] = []
+    reference: float | None = None
+    label_delay_ms: int | None = None
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

@@ -201,8 +201,14 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "version": "Its version.",
         "labelled": "Whether outcomes have been joined to its predictions.",
         "column": "Which error it is: error, loss or abs_error.",
-        "n": "Pairs it rests on.",
-        "error": "Mean error of these pairs.",
+        "days": "Its error day by day, in order, at most the 120 newest days.",
+        "reference": "Mean error in the reference.",
+        "label_delay_ms": "99th percentile of the time from a prediction to its outcome, milliseconds.",
+    },
+    "Day": {
+        "start": "Begin of the day (UTC), milliseconds of event time since the epoch.",
+        "n": "Pairs whose outcome became known on it.",
+        "total": "Sum of their errors.",
     },
     "DeadLetter": {
         "reason": "Stable token of what is wrong.",

@@ -28,6 +28,11 @@ class Answers:
         """The first event of a kind that answers a request."""
         return next((e for e in self.lifecycle if e.get("request") == request and e["what"] == what), None)
 
+    def verdict(self, request: str) -> str | None:
+        """The sentence in which react compares what a request has brought."""
+        told = (a for a in self.alerts if a.get("request") == request and "verdict" in a.get("details", {}))
+        return next((str(alert["sentence"]) for alert in told), None)
+
 
 async def audit_answers(reader: LogReader, alerts: str, retraining: str, lifecycle: str) -> Answers:
     """Reads the whole topics. Transient passes through."""

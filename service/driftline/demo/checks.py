@@ -99,6 +99,10 @@ def check_answers(answers: Answers, retraining: Sequence[Mapping[str, Any]]) -> 
     return [
         Check("a retraining was requested, done and deployed", bool(deployed), f"{len(deployed)}"),
         _none("every request was started, has succeeded, and is deployed", unanswered(answers)),
+        _none(
+            "react has said of every deployment whether it helped",
+            [f"nothing of {row['version']}" for row in deployed if not row["verdict"]],
+        ),
         _none("no second request within the cool-down", request_storms(answers.requests, round(COOLDOWN_S * 1000))),
         _none("no second incident of a cause while one is open", alert_storms(answers.alerts)),
         _none("every alert, request and lifecycle event has an id of its own", answers.problems),

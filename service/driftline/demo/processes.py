@@ -22,7 +22,8 @@ _TAIL_LINES: Final = 15
 
 @dataclass(frozen=True)
 class Kill:
-    """One SIGKILL: when (wall clock and event time, ms), and how much of the script was published."""
+    """One SIGKILL: when (wall clock and event time, ms), how much of the script was published, and how many signals
+    react had not answered."""
 
     stage: str
     pid: int
@@ -30,6 +31,7 @@ class Kill:
     event_time: int
     published: int
     exit_code: int
+    unanswered: int = 0
 
 
 class Process:

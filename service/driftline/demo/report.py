@@ -115,8 +115,10 @@ def alarm_rows(alerts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         | {
             "opened": rfc3339(alert["opened"]),
             "time": rfc3339(alert["time"]),
+            "onset": None if alert.get("onset") is None else rfc3339(alert["onset"]),
             "monitors": alert.get("monitors", []),
             "request": alert.get("request"),
+            "details": alert.get("details", {}),
             "sentence": alert["sentence"],
         }
         for alert in alerts
@@ -131,6 +133,7 @@ def kill_rows(kills: Sequence[Kill]) -> list[dict[str, Any]]:
             "at": rfc3339(kill.at),
             "event_time": rfc3339(kill.event_time),
             "published": kill.published,
+            "signals_unanswered": kill.unanswered,
             "exit_code": kill.exit_code,
         }
         for kill in kills

@@ -17,7 +17,8 @@ def retraining_rows(answers: Answers, without: Script, played: Script) -> list[d
     `error_before`: of the old version, over the outcomes that came in from the onset of the change (the window's
     begin, where it is no mix) until the request: the evidence. `error_after`: of the new version, over all flights
     that it has predicted. `error_without`: of the old version over these same flights. `bar`: two standard errors
-    of the difference of the two. None where there is nothing to count. Poison counts nowhere."""
+    of the difference of the two. `verdict`: what react said of it, who has seen the new version's first days only.
+    None where there is nothing to count. Poison counts nowhere."""
     flights, clean = played.flights, played.clean
     rows = []
     for request in answers.requests:
@@ -42,6 +43,7 @@ def retraining_rows(answers: Answers, without: Script, played: Script) -> list[d
             "replaces": request["version"],
             "deployed": None,
             "version": None,
+            "verdict": None,
             "error_before": _rounded(error_rate(flights, without.predictions, evidence)),
             "error_after": None,
             "error_without": None,
@@ -54,6 +56,7 @@ def retraining_rows(answers: Answers, without: Script, played: Script) -> list[d
             new = clean & (played.version == deployed["version"])
             found = compare(flights, played.predictions, without.predictions, new)
             row |= {"deployed": rfc3339(deployed["time"]), "version": deployed["version"]}
+            row["verdict"] = answers.verdict(request["id"])
             if found is not None:
                 row |= {
                     "error_after": _rounded(found.new),

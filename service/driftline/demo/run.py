@@ -7,7 +7,7 @@ import importlib.util
 import platform
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,8 @@ import msgspec
 
 from driftline.clock import Clock
 from driftline.contracts.records import LifecycleWhat
+from driftline.demo.ambush import LOOK_EVERY_S as AMBUSH_EVERY_S
+from driftline.demo.ambush import Ambush
 from driftline.demo.answers import audit_answers
 from driftline.demo.audit import audit_blocks
 from driftline.demo.checks import (
@@ -44,7 +46,7 @@ from driftline.demo.watch import Watch
 from driftline.errors import Misconfigured, Transient
 
 KILL_AT: Final = {"ingest": 0.35, "judge": 0.65}
-"""The part of the script that is published when a stage is killed. React is killed with a retraining in flight."""
+"""The part of the script that is published when a stage is killed. React is killed upon the first alarm over errors."""
 LOOK_EVERY_S: Final = 0.4
 START_WITHIN_S: Final = 60.0
 FINISH_WITHIN_S: Final = 120.0
@@ -83,6 +85,7 @@ class Demo:
         self._scene = Scene()
         self._wall_s: dict[str, float] = {}
         self._kills: list[Kill] = []
+        self._ambush = Ambush(around.lookout, around.store, around.config.topics.signals)
 
     async def prepare(self) -> Script:
         """Train on January, pin February and March, wait for the stages; what is to be published."""
@@ -106,23 +109,34 @@ class Demo:
         begin = publisher.event_time // DAY_MS * DAY_MS
         handover = Handover(self._around.directory, watch, begin)
         self._scene.seen, self._scene.total = watch.seen, publisher.total
-        with self._phase("publish", PUBLISHING):
-            while publisher.done < publisher.total:
-                hold = handover.next_hold()
-                until = publisher.end_time if hold is None else hold
-                await self._publish(publisher, watch, until - APPROACH_MS)
-                began = self._clock.monotonic()
-                await self._until(self._settled(publisher, watch), HOLD_WITHIN_S, "the stages do not catch up")
-                await self._publish(publisher, watch, until)
-                if publisher.done < publisher.total:
-                    await self._hold(publisher, watch, handover, until)
-                held = self._wall_s.get("held", 0.0) + self._clock.monotonic() - began
-                self._wall_s["held"] = round(held, 1)
+        ambush = asyncio.create_task(self._lie_in_wait(publisher))
+        try:
+            with self._phase("publish", PUBLISHING):
+                await self._play(publisher, watch, handover)
+            if ambush.done():
+                await ambush
+        finally:
+            ambush.cancel()
+            await asyncio.wait({ambush})
         with self._phase("finish", "everything is published; counting and judging the rest"):
             await self._until(
                 self._settled(publisher, watch), FINISH_WITHIN_S, "not everything is counted and judged"
             )
         return publisher
+
+    async def _play(self, publisher: Publisher, watch: Watch, handover: Handover) -> None:
+        """From hold to hold."""
+        while publisher.done < publisher.total:
+            hold = handover.next_hold()
+            until = publisher.end_time if hold is None else hold
+            await self._publish(publisher, watch, until - APPROACH_MS)
+            began = self._clock.monotonic()
+            await self._until(self._settled(publisher, watch), HOLD_WITHIN_S, "the stages do not catch up")
+            await self._publish(publisher, watch, until)
+            if publisher.done < publisher.total:
+                await self._hold(publisher, watch, handover, until)
+            held = self._wall_s.get("held", 0.0) + self._clock.monotonic() - began
+            self._wall_s["held"] = round(held, 1)
 
     async def _publish(self, publisher: Publisher, watch: Watch, until: int) -> None:
         publishing = asyncio.create_task(publisher.run(until))
@@ -136,6 +150,17 @@ class Demo:
             publishing.cancel()
             with suppress(asyncio.CancelledError, Transient):
                 await publishing
+
+    async def _lie_in_wait(self, publisher: Publisher) -> None:
+        """Until the ambush is sprung and react is killed, or cancelled."""
+        while not await self._ambush.sprung():  # noqa: ASYNC110 - another process says it
+            await asyncio.sleep(AMBUSH_EVERY_S)
+        if not self._kill_once("react", publisher):
+            return
+        place = len(self._kills) - 1
+        if unanswered := await self._ambush.unanswered():
+            self._kills[place] = replace(self._kills[place], unanswered=unanswered)
+            self._note(f"react left {unanswered} signal{'s' * (unanswered > 1)} unanswered")
 
     async def _hold(self, publisher: Publisher, watch: Watch, handover: Handover, time: int) -> None:
         """Let all stages catch up; if a request is there, wait for the job's answer; if it is due, deploy."""
@@ -237,12 +262,14 @@ class Demo:
             if part * publisher.total <= publisher.done < publisher.total:
                 self._kill_once(stage, publisher)
 
-    def _kill_once(self, stage: str, publisher: Publisher) -> None:
+    def _kill_once(self, stage: str, publisher: Publisher) -> bool:
+        """False if it has been killed before."""
         if any(kill.stage == stage for kill in self._kills):
-            return
+            return False
         kill = self._around.stages[stage].kill(publisher.event_time, publisher.done)
         self._kills.append(kill)
         self._note(f"SIGKILL to {stage} (process {kill.pid}) after {kill.published:,} events; started again")
+        return True
 
     def _note(self, words: str) -> None:
         """Something that is to stay on the screen."""

@@ -24,6 +24,8 @@ LINE_EVERY_S: Final = 5.0
 MOST_WEEKS: Final = 16
 SIGNALS_SHOWN: Final = 5
 ALERTS_SHOWN: Final = 5
+ALARMS_SHOWN: Final = 15
+ERRORS: Final = frozenset({"error", "loss", "abs_error"})
 _BAR: Final = 40
 _FULL: Final = 0.5
 """The error rate at which a week's bar is full."""
@@ -145,14 +147,8 @@ def day(time: int) -> str:
 
 def show_report(console: Console, report: Report, checks: Sequence[Check]) -> None:
     """The tables of the end."""
-    said = Table("verdict", "onset", "said on", "sentence", title="signals", title_justify="left", box=None)
-    for signal in report.signals:
-        state = str(signal["state"])
-        onset = str(signal["onset"] or "-")[:10]
-        said.add_row(
-            Text(state, style=_COLOURS.get(state, "")), onset, str(signal["time"])[:10], signal["sentence"]
-        )
-    console.print(said)
+    console.print(alarms_table(report.signals))
+    console.print(_incidents(report.alarms))
     for row in report.retraining:
         _show_retraining(console, row)
     figures = Table("", "", title="counted from the blocks topic and Redis", title_justify="left", box=None)
@@ -174,9 +170,8 @@ def show_report(console: Console, report: Report, checks: Sequence[Check]) -> No
     figures.add_row("signal latency, p50 / p99", f"{_seconds(latency['p50'])} / {_seconds(latency['p99'])}")
     for version, counts in report.by_version.items():
         figures.add_row(f"predictions counted, {version}", f"{counts['predictions']:,}")
-    opened = sum(alarm["status"] == "open" for alarm in report.alarms)
-    figures.add_row("alerts (incidents opened)", f"{len(report.alarms)} ({opened})")
-    figures.add_row("kills", ", ".join(str(kill["stage"]) for kill in report.kills))
+    for kill in report.kills:
+        figures.add_row(f"{kill['stage']} killed after", f"{kill['published']:,} events")
     console.print(figures)
     for check in checks:
         verdict = Text("  ok  ", style="green") if check.holds else Text(" FAIL ", style="bold white on red")
@@ -185,14 +180,59 @@ def show_report(console: Console, report: Report, checks: Sequence[Check]) -> No
         console.print(Text(answer_of(row), style="bold"))
 
 
+def alarms_table(signals: Sequence[Mapping[str, Any]]) -> Table:
+    """One line for what moved together: monitors of one kind with the same onset and day of the alarm."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    over: dict[tuple[str, str], list[str]] = {}
+    for signal in signals:
+        column, _, kind = signal["monitor"].rpartition(":")
+        if signal["state"] == "alarm":
+            what = signal["version"], kind, _date(signal["onset"]), _date(signal["time"])
+            groups.setdefault(what, []).append({**signal, "column": column.removeprefix("features.")})
+        else:
+            over.setdefault((signal["version"], signal["monitor"]), []).append(str(signal["time"]))
+    shown = f"the first {ALARMS_SHOWN} of {len(groups)}, all in --report" if len(groups) > ALARMS_SHOWN else "all"
+    table = Table("version", "monitor", "kind", "onset", "said on", "over on", title=f"alarms: {shown}")
+    table.title_justify, table.box = "left", None
+    above = ""
+    for (version, kind, onset, said), alarms in list(groups.items())[:ALARMS_SHOWN]:
+        ends = {
+            _date(next((t for t in over.get((version, a["monitor"]), ()) if t > str(a["time"])), None))
+            for a in alarms
+        }
+        style = "bold red" if alarms[0]["column"] in ERRORS else ""
+        columns = Text(", ".join(a["column"] for a in alarms), style=style)
+        table.add_row("" if version == above else version, columns, kind, onset, said, " / ".join(sorted(ends)))
+        above = version
+    return table
+
+
+def _date(time: str | None) -> str:
+    """The day of a time in RFC 3339."""
+    return "-" if time is None else f"{int(time[8:10])} {calendar.month_abbr[int(time[5:7])]}"
+
+
+def _incidents(alerts: Sequence[Mapping[str, Any]]) -> Table:
+    """What people were told: when an incident opened and when it was over."""
+    ends = {alert["incident"]: alert["time"] for alert in alerts if alert["status"] == "resolved"}
+    table = Table("cause", "opened", "over", "sentence", title="incidents", title_justify="left", box=None)
+    for alert in alerts:
+        if alert["status"] == "open":
+            end = _date(ends.get(alert["incident"]))
+            table.add_row(alert["cause"], _date(alert["opened"]), end, alert["sentence"])
+    return table
+
+
 def _show_retraining(console: Console, row: Mapping[str, Any]) -> None:
-    """A request, and the plain answer to whether it helped."""
+    """A request, and what became of it: what Driftline said, and what is known only here, where the old version is
+    scored on the same flights."""
     table = Table("", "", title="retraining", title_justify="left", box=None)
     window = row["window"]
     table.add_row("requested", f"{row['requested']}: {row['reason']}")
     table.add_row("window", f"{window['from']} to {window['to']}. {window['why']}")
     table.add_row("deployed", f"{row['version']} on {row['deployed']}, in place of {row['replaces']}")
-    table.add_row("error before", _share(row["error_before"]))
+    table.add_row("Driftline says", row["verdict"] or "nothing yet")
+    table.add_row("error before", f"{_share(row['error_before'])} from the onset to the request")
     table.add_row("error after", f"{_share(row['error_after'])} over {row['flights']:,} flights")
     table.add_row("error without", f"{_share(row['error_without'])} over the same flights")
     months = (

@@ -38,7 +38,8 @@ def write_settings(file: Path, servers: EmbeddedServers) -> Config:
         "topics": {"partitions": {"events": PARTITIONS}},
         "react": {
             "tick_s": 2.0,
-            "update_every_s": DAY_S,
+            # Updates follow the wall clock, in which weeks of event time are seconds: they would differ in every run.
+            "update_every_s": 366 * DAY_S,
             "retraining": {
                 "cooldown_s": COOLDOWN_S,
                 "enough_events": ENOUGH_FLIGHTS,

@@ -47,6 +47,9 @@ class Surroundings:
             async with KafkaTopics(kafka) as topics:
                 await topics.create(topic_specs(self.config))
             self.reader, self.writer = KafkaReader(kafka), KafkaWriter(kafka)
+            # A reader reads one thing at a time; whoever must not wait for the display has one of his own.
+            self.lookout = KafkaReader(kafka)
+            stack.push_async_callback(self.lookout.close)
             stack.push_async_callback(self.reader.close)
             stack.push_async_callback(self.writer.close)
             self.store = StoreAudit(self.config.redis.url, self.config.redis.prefix)

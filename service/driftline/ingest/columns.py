@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -13,6 +13,8 @@ from driftline.contracts.blocks import PAIRS, PREDICTIONS, Block
 from driftline.contracts.events import Label, Prediction
 from driftline.contracts.features import FeatureDecoder
 from driftline.ingest.pairs import Pair, hash_ids, number_column, pair_rows
+from driftline.ingest.together import FEATURE_PREFIX, MAX_EVENTS, Few, Together
+from driftline.registry import ModelKey
 from driftline.stats.block import rows_to_blocks
 from driftline.stats.grid import MISSING, Grid
 from driftline.stats.profile import Profile
@@ -23,9 +25,10 @@ from driftline.stats.succession import epoch_of
 
 T = TypeVar("T")
 
-FEATURE_PREFIX = "features."
 _predicted_at: Callable[[Prediction], int] = attrgetter("time")
 _known_at: Callable[[Pair], int] = attrgetter("known_at")
+_SEVERAL: Final = 4
+"""Model versions in a range from which on it pays to take them together."""
 _NUMBERS: Final = {int, float}
 _NOTHING: Final = {type(None)}
 
@@ -39,10 +42,10 @@ class FeatureColumns:
             for c in (grid.columns if grid else ())
             if c.name.startswith(FEATURE_PREFIX)
         ]
-        self._decoder = FeatureDecoder(names)
+        self.decoder = FeatureDecoder(names)
 
     def columns(self, texts: Sequence[bytes]) -> dict[str, Column]:
-        return {FEATURE_PREFIX + name: column for name, column in self._decoder.columns(texts).columns.items()}
+        return {FEATURE_PREFIX + name: column for name, column in self.decoder.columns(texts).columns.items()}
 
 
 def label_column(values: Sequence[Label | None]) -> Column | None:
@@ -79,12 +82,38 @@ class BlockMaker:
 
     def __init__(self, positive_class: Mapping[str, str] = MappingProxyType({})) -> None:
         self._positive_class = positive_class
-        self._features: dict[tuple[str, str], tuple[str, FeatureColumns]] = {}
+        self._features: dict[ModelKey, tuple[str, FeatureColumns]] = {}
+        self._together = Together()
 
     def predictions(
+        self, groups: Mapping[ModelKey, Sequence[Prediction]], profiles: Mapping[ModelKey, Sequence[Profile]]
+    ) -> Iterator[tuple[ModelKey, Sequence[Block], int]]:
+        """Of every model version the blocks, and how many events belong to the reference by their time: those are in
+        no block."""
+        together: Mapping[ModelKey, Sequence[Block]] = {}
+        if len(groups) >= _SEVERAL:
+            together = self._together.blocks(self._few(groups, profiles))
+        for key, events in groups.items():
+            blocks = together.get(key)
+            if blocks is not None:
+                yield key, blocks, 0
+            else:
+                yield key, *self._alone(*key, events, profiles.get(key, ()))
+
+    def _few(
+        self, groups: Mapping[ModelKey, Sequence[Prediction]], profiles: Mapping[ModelKey, Sequence[Profile]]
+    ) -> Iterator[Few]:
+        for key, events in groups.items():
+            if len(events) > MAX_EVENTS or len(found := profiles.get(key, ())) != 1:
+                continue
+            section = _binning(found[0], PREDICTIONS)
+            if section is not None:
+                decoder = self._decoder(*key, section.grid).decoder
+                yield Few(key, events, section.grid, decoder, found[0].since(PREDICTIONS))
+
+    def _alone(
         self, model: str, version: str, events: Sequence[Prediction], profiles: Sequence[Profile]
     ) -> tuple[list[Block], int]:
-        """Blocks, and how many events belong to the reference by their time: those are in no block."""
         blocks: list[Block] = []
         early = 0
         for profile, part in _by_epoch(profiles, events, _predicted_at):

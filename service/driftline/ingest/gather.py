@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from driftline.contracts.blocks import blocks_partition
 from driftline.contracts.decode import Decoder
@@ -20,12 +21,14 @@ from driftline.ingest.pairs import (
     prediction_half,
     whole_halves,
 )
+from driftline.registry import ModelKey
 from driftline.runtime.log import Record
 from driftline.runtime.stage import Batch
 from driftline.runtime.store import Half, JoinMode, Meeting, Met
 
 LOG_APPEND_TIME: Final = 1
 _NONE: Final[frozenset[int]] = frozenset()
+_Event = TypeVar("_Event", Prediction, Pair)
 _NEW: Final = Meeting(Met.NEW)
 _PAIRED: Final = Meeting(Met.PAIRED)
 _DUPLICATE: Final = Meeting(Met.DUPLICATE)
@@ -33,9 +36,10 @@ _DUPLICATE: Final = Meeting(Met.DUPLICATE)
 
 @dataclass(slots=True)
 class Gathered:
-    """A batch behind the door: events with their offsets, and what was refused with why."""
+    """A batch behind the door: events, each one's offset, and what was refused with why."""
 
-    events: list[tuple[int, Event]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
     refused: list[tuple[Record, Poison]] = field(default_factory=list)
 
 
@@ -54,7 +58,7 @@ def gather(decoder: Decoder, batch: Batch, future_ms: int) -> Gathered:
     """Decode every record. A time ahead of the broker's append time (else of the batch's clock) by more than
     `future_ms` is refused; an old time never is: history and demos are replayed."""
     gathered = Gathered()
-    events, refused = gathered.events, gathered.refused
+    events, offsets, refused = gathered.events, gathered.offsets, gathered.refused
     decode, refuse = decoder.decode, batch.refuse
     latest_here = batch.clock + future_ms
     for record in batch.records:
@@ -70,7 +74,8 @@ def gather(decoder: Decoder, batch: Batch, future_ms: int) -> Gathered:
         except Poison as why:
             refused.append((record, why))
         else:
-            events.append((offset, event))
+            events.append(event)
+            offsets.append(offset)
     return gathered
 
 
@@ -79,7 +84,7 @@ def is_whole(event: Event) -> bool:
     return isinstance(event, Outcome) and event.prediction is not None and event.version is not None
 
 
-def halves(batch: Batch, events: Sequence[tuple[int, Event]], partitions: int) -> list[Half]:
+def halves(batch: Batch, gathered: Gathered, partitions: int) -> list[Half]:
     """What to ask the memory of the join, in the order of the records. A published range that is folded again
     does not ask for what it knows to be a duplicate; models whose bundle of it is not published (of `partitions`
     bundles) are read for the first time."""
@@ -87,7 +92,7 @@ def halves(batch: Batch, events: Sequence[tuple[int, Event]], partitions: int) -
     again = batch.again
     base = origin_of(batch.partition, 0)
     mode = JoinMode.FRESH
-    for offset, event in events:
+    for offset, event in zip(gathered.offsets, gathered.events, strict=True):
         if again is not None:
             if offset in again.duplicates:
                 continue
@@ -105,13 +110,7 @@ def halves(batch: Batch, events: Sequence[tuple[int, Event]], partitions: int) -
     return asked
 
 
-def unjoined(asked: Sequence[Half]) -> list[Meeting]:
-    """The answers where the join is switched off: nothing is known to be a duplicate, and only outcomes that
-    repeat their prediction make pairs."""
-    return [_PAIRED if half.side == "O" and not half.payload else _NEW for half in asked]
-
-
-def sort_out(batch: Batch, events: Sequence[tuple[int, Event]], meetings: Sequence[Meeting] | None) -> Sorted:
+def sort_out(batch: Batch, gathered: Gathered, meetings: Iterable[Meeting] | None) -> Sorted:
     """Events and the answers to `halves`, in the same order, to what is counted.
 
     None where the join is switched off: then only outcomes that repeat their prediction make pairs, and nothing is
@@ -121,8 +120,9 @@ def sort_out(batch: Batch, events: Sequence[tuple[int, Event]], meetings: Sequen
     duplicates = _NONE if again is None else again.duplicates
     emitted = _NONE if again is None else again.emitted
     answers = None if meetings is None else iter(meetings)
-    for offset, event in events:
-        whole = False if isinstance(event, Prediction) else is_whole(event)
+    duplicate, paired = Met.DUPLICATE, Met.PAIRED
+    for offset, event in zip(gathered.offsets, gathered.events, strict=True):
+        whole = type(event) is not Prediction and is_whole(event)
         if offset in duplicates:
             answer = _DUPLICATE
         elif answers is None:
@@ -132,16 +132,24 @@ def sort_out(batch: Batch, events: Sequence[tuple[int, Event]], meetings: Sequen
             if whole:
                 answer = next(answers)
         met = answer.met
-        if met is Met.DUPLICATE:
+        if met is duplicate:
             out.duplicates.append((offset, event))
             continue
         if isinstance(event, Prediction):
             predictions.append(event)
-        elif met is not Met.PAIRED:
+        elif met is not paired:
             out.waiting.append(event)
-        if met is Met.PAIRED and offset not in emitted:
+        if met is paired and offset not in emitted:
             out.pairs.append(_pair(event, origin_of(batch.partition, offset), whole, answer.other))
     return out
+
+
+def by_model(events: Iterable[_Event]) -> dict[ModelKey, list[_Event]]:
+    """Each model version's, in their order."""
+    groups: defaultdict[ModelKey, list[_Event]] = defaultdict(list)
+    for event in events:
+        groups[event.model, event.version].append(event)
+    return groups
 
 
 def _pair(event: Event, origin: int, whole: bool, other: bytes) -> Pair:

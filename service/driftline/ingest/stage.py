@@ -17,10 +17,10 @@ from driftline.contracts.blocks import (
     blocks_partition,
 )
 from driftline.contracts.decode import Decoder
-from driftline.contracts.events import Event
+from driftline.contracts.events import Event, Prediction
 from driftline.errors import LogGap, Poison, StateCorrupt
 from driftline.ingest.columns import BlockMaker
-from driftline.ingest.gather import Gathered, Sorted, gather, halves, sort_out, unjoined
+from driftline.ingest.gather import Gathered, Sorted, by_model, gather, halves, sort_out
 from driftline.ingest.ledger import published_ranges
 from driftline.ingest.pairs import Pair, offset_of
 from driftline.outgoing import dead_letter_record
@@ -74,6 +74,7 @@ class Prepared:
 
     gathered: Gathered
     sorted: Sorted
+    predictions: Mapping[ModelKey, Sequence[Prediction]]
     profiles: Mapping[ModelKey, Sequence[Profile]]
     watermark: int
     tail: int
@@ -148,18 +149,17 @@ class IngestStage:
         events = gathered.events
         watermark, tail = self._watermark(state, batch, events)
         day = watermark // DAY_MS if watermark > NO_WATERMARK else 0
-        asked = halves(batch, events, self._settings.blocks_partitions)
-        if self._settings.join and asked:
-            meetings = await self._store.join(day, asked)
+        meetings = None
+        if self._settings.join and events:
+            asked = halves(batch, gathered, self._settings.blocks_partitions)
+            meetings = await self._store.join(day, asked) if asked else ()
             if day > state.tidied:
                 await self._tidy(day, batch.partition)
-        else:
-            meetings = unjoined(asked)
-        sorted_out = sort_out(batch, events, meetings)
-        keys = {(e.model, e.version) for e in sorted_out.predictions}
-        keys.update((p.model, p.version) for p in (*sorted_out.pairs, *state.carried))
+        sorted_out = sort_out(batch, gathered, meetings)
+        predictions = by_model(sorted_out.predictions)
+        keys = {*predictions, *((p.model, p.version) for p in (*sorted_out.pairs, *state.carried))}
         profiles = {key: found for key in keys if (found := self._registry.epochs(*key))}
-        return Prepared(gathered, sorted_out, profiles, watermark, tail)
+        return Prepared(gathered, sorted_out, predictions, profiles, watermark, tail)
 
     async def _tidy(self, day: int, partition: int) -> None:
         """Let go of halves written `join_days` before the day of the source that is furthest behind, and of nothing
@@ -173,13 +173,13 @@ class IngestStage:
                     day = min(day, _day(other.watermark))
         await self._store.expire(day - self._settings.join_days)
 
-    def _watermark(self, state: IngestState, batch: Batch, events: Sequence[tuple[int, Event]]) -> tuple[int, int]:
+    def _watermark(self, state: IngestState, batch: Batch, events: Sequence[Event]) -> tuple[int, int]:
         """The running maximum over ranges of the median event time, less the lateness: one bad clock, or a few,
         cannot move it. And its tail, the ninth decile: there it goes when the log has ended and stays so, because
         no later range will take it to the last events."""
         if not events:
             return (max(state.watermark, state.tail) if batch.idle else state.watermark), state.tail
-        times = np.sort(np.fromiter((e.time for _, e in events), np.int64, len(events)))
+        times = np.sort(np.fromiter([e.time for e in events], np.int64, len(events)))
         lateness = self._settings.lateness_ms
         median, decile = (int(times[(len(times) - 1) * tenths // 10]) - lateness for tenths in (5, 9))
         return max(state.watermark, median), max(state.tail, decile)
@@ -213,23 +213,14 @@ class IngestStage:
         return [p for p in pairs if p not in late], late
 
     def _fold_predictions(self, shares: _Shares, prepared: Prepared) -> None:
-        groups: dict[ModelKey, list[int]] = defaultdict(list)
-        predictions = prepared.sorted.predictions
-        for index, event in enumerate(predictions):
-            groups[event.model, event.version].append(index)
-        for (model, version), indexes in groups.items():
-            events = [predictions[i] for i in indexes] if len(groups) > 1 else predictions
-            profiles = prepared.profiles.get((model, version), ())
-            blocks, early = self._maker.predictions(model, version, events, profiles)
-            shares.add(model, version, blocks, predictions=len(events), before_reference=early)
+        groups = prepared.predictions
+        for key, blocks, early in self._maker.predictions(groups, prepared.profiles):
+            shares.add(*key, blocks, predictions=len(groups[key]), before_reference=early)
 
     def _fold_pairs(
         self, shares: _Shares, pairs: Sequence[Pair], profiles: Mapping[ModelKey, Sequence[Profile]]
     ) -> None:
-        groups: dict[ModelKey, list[Pair]] = defaultdict(list)
-        for pair in pairs:
-            groups[pair.model, pair.version].append(pair)
-        for (model, version), of_model in groups.items():
+        for (model, version), of_model in by_model(pairs).items():
             blocks, _ = self._maker.pairs(model, version, of_model, profiles.get((model, version), ()))
             shares.add(model, version, blocks, outcomes_joined=len(of_model))
             shares.of(model).emitted.extend(offset_of(p.origin) for p in of_model)

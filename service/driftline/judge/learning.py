@@ -140,6 +140,7 @@ class Learner:
         section = learn_section(
             PAIRS, rows, ours.pane_ms, self._settings_of(model), from_first_events=True, live=True
         )
+        model.write_down(section, rows)
         profile = with_pairs(ours, section, end)
         model.adopt(profile)
         self._say(model, profile, PAIRS)

@@ -11,9 +11,11 @@ import numpy as np
 
 from driftline.contracts.blocks import NO_WATERMARK, PAIRS, BinnedBlock, Block, ModelTally
 from driftline.judge.book import Book, Trouble
+from driftline.judge.diary import Diary, counted
 from driftline.judge.span import STREAMS, Panes, Span, no_panes
 from driftline.judge.waiting import Until, Waiting
 from driftline.registry import ModelKey
+from driftline.stats.block import PaneCounts, add_block, fold_rows
 from driftline.stats.codec import pack
 from driftline.stats.monitors import Change, ModelMonitors
 from driftline.stats.profile import Profile, encode_profile
@@ -49,7 +51,7 @@ class ModelRecord(msgspec.Struct):
 class ModelState:
     """Changes by `take`, `close`, `adopt` and `expect`. Its bytes are kinds of fields, written only when dirty:
     `m:` record and open panes, `d:` detectors, `p:` the profile in force, `q:` those still to take force, `r:` raw
-    rows in append-only chunks, `w:` spans of the book."""
+    rows in append-only chunks, `w:` spans of the book, `e:` the diary."""
 
     model: str
     version: str
@@ -67,6 +69,9 @@ class ModelState:
     """Start of the last pane that was judged, ms."""
     sequences: dict[str, int] = field(default_factory=dict)
     tallies: dict[str, int] = field(default_factory=dict)
+    diary: Diary = field(default_factory=Diary)
+    written: bool = False
+    """Whether something was written into the diary since the last flush."""
     dirty: dict[str, bytes | None] = field(default_factory=dict)
     touched: bool = False
     judged: bool = False
@@ -139,6 +144,20 @@ class ModelState:
             self._tally("stale_grid", block.n)
         else:
             self._late(block.stream, chosen.add_binned(section, block, self._closed(block.stream)))
+            if block.stream == PAIRS:
+                counts = PaneCounts.empty(len(section.grid.columns))
+                add_block(counts, block, section.grid)
+                self._write_down(section, block.pane, *counted(section, counts))
+
+    def _write_down(self, section: Section, pane: int, n: int, units: int) -> None:
+        if n:
+            self.diary.add(section, pane, n, units)
+            self.written = True
+
+    def write_down(self, section: Section, rows: Rows) -> None:
+        """Pairs that came as rows, whether a pane counts them or not."""
+        for start, counts in fold_rows(section.grid, rows).items():
+            self._write_down(section, start, *counted(section, counts))
 
     def _take_rows(self, stream: str, rows: Rows, max_raw: int | None) -> None:
         """Bin rows on the grid of their time; keep those from which one is still to be learnt."""
@@ -159,6 +178,8 @@ class ModelState:
         early, late = span.add_rows(section, rows, self._closed(section.stream))
         self._tally("before_reference", early)
         self._late(section.stream, late)
+        if section.stream == PAIRS and not span.profile.provisional:  # else they are kept, and read from there
+            self.write_down(section, rows)
 
     def _late(self, stream: str, rows: int) -> None:
         self._tally("backfilled" if stream == PAIRS else "late", rows)
@@ -350,11 +371,12 @@ class ModelState:
             self.dirty[f"q:{self.hash}:{span.profile.id}"] = None
         self.ahead = []
         self.closed = {}
+        self.diary, self.written = Diary(), False
         for stream in STREAMS:
             self._forget_waiting(stream)
             if self.book is not None:
                 self.book.forget(stream)
-        self.dirty[f"p:{self.hash}"] = self.dirty[f"d:{self.hash}"] = None
+        self.dirty |= {f"{part}{self.hash}": None for part in ("p:", "d:", "e:")}
         self.touched = True
 
     # Bytes
@@ -365,7 +387,8 @@ class ModelState:
         spans = [self.panes, *(span.panes for span in self.ahead)]
         panes = sum(len(panes) for held in spans for panes in held.values()) * 1_024 if self.touched else 0
         fixed = sum(len(data) for data in self.dirty.values() if data)
-        return panes + fixed + (self.detector_bytes if self.judged else 0)
+        diary = 1_536 if self.written else 0
+        return panes + fixed + diary + (self.detector_bytes if self.judged else 0)
 
     def flush(self) -> dict[str, bytes | None]:
         """The dirty fields since the last flush; None: to be deleted."""
@@ -393,7 +416,9 @@ class ModelState:
             self.detector_bytes = len(detectors)
         if self.book is not None:
             out |= {f"w:{self.hash}:{stream}:{span}": data for (stream, span), data in self.book.flush().items()}
-        self.touched = self.judged = False
+        if self.written:
+            out[f"e:{self.hash}"] = self.diary.to_bytes()
+        self.touched = self.judged = self.written = False
         self.closings = 0
         return out
 

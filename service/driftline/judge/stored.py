@@ -9,6 +9,7 @@ import msgspec
 from driftline.contracts.blocks import RawBlock
 from driftline.errors import StateCorrupt
 from driftline.judge.book import Book
+from driftline.judge.diary import Diary
 from driftline.judge.model import VERSION, ModelRecord, ModelState
 from driftline.judge.span import Span
 from driftline.registry import ModelKey
@@ -18,7 +19,7 @@ from driftline.stats.profile import decode_profile
 from driftline.stats.rows import Rows
 from driftline.stats.settings import DetectionSettings
 
-_PARTS = ("p:", "q:", "d:", "r:", "w:")
+_PARTS = ("p:", "q:", "d:", "r:", "w:", "e:")
 MODEL_FIELDS = ("m:", *_PARTS)
 
 
@@ -87,6 +88,8 @@ def _load_field(state: ModelState, name: str, fields: Mapping[str, bytes]) -> No
             _, _, stream, span = name.split(":")
             if state.book is not None:
                 state.book.read(stream, int(span), data)
+        case "e:":
+            state.diary = Diary.from_bytes(data)
         case _:
             _, body = unpack("chunk", VERSION, data)
             block = msgspec.msgpack.decode(body, type=RawBlock)

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import faust
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP, EventT, StreamT
+from mode.threads import ServiceThread, WorkerThread
 
 from driftline.contracts.reactions import Fact
 from driftline.errors import Transient
@@ -32,6 +34,7 @@ from driftline.runtime.kafka import KafkaSettings
 from driftline.runtime.log import LogReader
 
 KEEP_S: Final = 0.2
+STOP_S: Final = 3.0
 LOOK_S: Final = 2.0
 """How often the topics' ends are looked at: what they hold beyond our positions is work."""
 
@@ -74,6 +77,17 @@ class _Read:
     headers: Sequence[tuple[str, bytes]]
 
 
+class _ConsumerThread(WorkerThread):
+    """The thread that Faust's consumer lives in. One that still waits to join its group keeps no process alive."""
+
+    def __init__(self, service: ServiceThread, **options: Any) -> None:
+        super().__init__(service, **options)
+        self.daemon = True
+
+
+AIOKafkaConsumerThread.Worker = _ConsumerThread
+
+
 class ReactApp:
     """Runs until stopped. `waiting` while the topics are ours and the state is not loaded."""
 
@@ -97,8 +111,10 @@ class ReactApp:
         self._sender = sender
         self._observer = observer or ReactObserver()
         self._stopping = asyncio.Event()
+        self._leaving: asyncio.Task[None] | None = None
         self._assigned = False
         self._missed = 0
+        self._closed: int | None = None
 
     @property
     def waiting(self) -> frozenset[int]:
@@ -109,22 +125,31 @@ class ReactApp:
 
     async def run(self) -> None:
         """Until `stop`. Raises whatever ends a part of it."""
-        with tempfile.TemporaryDirectory(prefix="driftline-react-") as directory:
+        with tempfile.TemporaryDirectory(prefix="driftline-react-", ignore_cleanup_errors=True) as directory:
             app = self._application(directory)
-            await app.start()
-            parts = [asyncio.create_task(part) for part in self._parts()]
             stopping = asyncio.create_task(self._stopping.wait())
+            tasks = [asyncio.create_task(app.start())]
             try:
-                await asyncio.wait({*parts, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if tasks[0].done() and tasks[0].exception() is None:
+                    tasks = [asyncio.create_task(part) for part in self._parts()]
+                    await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for part in (*parts, stopping):
-                    part.cancel()
-                ended = await asyncio.gather(*parts, return_exceptions=True)
+                for task in (*tasks, stopping):
+                    task.cancel()
+                await asyncio.wait({*tasks, stopping}, timeout=STOP_S)
                 self._worker.revoked()
-                await app.stop()
-            for error in ended:
-                if isinstance(error, Exception):
+                await self._end(app)
+            for task in tasks:
+                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                     raise error
+
+    async def _end(self, app: faust.App) -> None:
+        """Leave the group. A member that is joining leaves only when the broker has let it join, which is when all
+        others have come: that is not waited for longer than STOP_S. What is left ends with the process, and for the
+        group it is a member that was killed."""
+        self._leaving = asyncio.create_task(app.stop())
+        await asyncio.wait({self._leaving}, timeout=STOP_S)
 
     def _parts(self) -> list[Coroutine[Any, Any, None]]:
         parts = [self._keep()]
@@ -191,11 +216,15 @@ class ReactApp:
             self._worker.assigned()
 
     async def _tick(self) -> None:
-        """Append a tick. What fails now is made up for by the next one."""
+        """Append a tick. What fails now is made up for by the next one.
+
+        It says how far event time had come at the tick before: the signals of that time have been read meanwhile. So
+        an alarm is dated by its signal, and not by a tick that overtook it."""
         if not self._worker.active:
+            self._closed = None
             return
         try:
-            closed = await self._judged.closed()
+            closed, self._closed = self._closed, await self._judged.closed()
             if closed is not None:
                 await self._worker.tick(closed, await self._judged.facts(self._worker.questions()))
             self._missed = 0

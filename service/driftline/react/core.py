@@ -11,7 +11,7 @@ from typing import NamedTuple
 from driftline.contracts.reactions import Command, Fact
 from driftline.contracts.records import Lifecycle, Signal
 from driftline.react.causes import cause_of
-from driftline.react.comparison import compare
+from driftline.react.comparison import compare, since_of
 from driftline.react.draft import Draft, Reaction
 from driftline.react.incidents import overdue, resolve, take_signal, tell
 from driftline.react.lifecycle import take_lifecycle
@@ -91,9 +91,9 @@ def questions(state: State) -> list[Question]:
     wanted: set[Question] = set()
     for name, model in state.models.items():
         if model.comparison is not None:
-            wanted.add(Question(name, model.comparison.new))
+            wanted.add(Question(name, model.comparison.new, model.comparison.since))
             if model.comparison.old is not None:
-                wanted.add(Question(name, model.comparison.old, model.comparison.onset or 0))
+                wanted.add(Question(name, model.comparison.old, since_of(model.comparison)))
         for version, held in model.versions.items():
             if held.in_use and held.labelled is not True and "prediction" in held.incidents:
                 wanted.add(Question(name, version))

@@ -9,20 +9,20 @@ from driftline.react.settings import ReactSettings
 from driftline.react.state import Incident, State
 
 
-def delivered(state: State, alert: str, error: str | None, settings: ReactSettings) -> Reaction:
-    """`error`: why the receiver will never take the alert (None: it has). One incident is open while it refuses;
-    the first that it takes again resolves it."""
+def delivered(state: State, id: str, error: str | None, settings: ReactSettings) -> Reaction:
+    """`id`: of an alert or a request. `error`: why the receiver will never take it (None: it has). One incident is
+    open while it refuses; the first that it takes again resolves it."""
     draft = Draft(state, settings)
     known = draft.look("")
     incident = known.versions[""].incidents.get("notification") if known and "" in known.versions else None
     if error is None and incident is not None:
         service = draft.version("", "")
         held = service.incidents["notification"]
-        resolve(draft, service, held, "", "", "The webhook takes alerts again.")
+        resolve(draft, service, held, "", "", "The webhook takes notifications again.")
     elif error is not None and incident is None:
-        sentence = f"The webhook refuses an alert for good: {error}. See notify.url; the alert is on the topic."
+        sentence = f"The webhook refuses a notification for good: {error}. See notify.url; it is on its topic."
         incident = Incident(
-            id=content_id("incident", "", "", "notification", alert),
+            id=content_id("incident", "", "", "notification", id),
             cause="notification",
             opened=draft.now,
             sentence=sentence,
@@ -30,5 +30,5 @@ def delivered(state: State, alert: str, error: str | None, settings: ReactSettin
             told=draft.now,
         )
         draft.version("", "").incidents["notification"] = incident
-        tell(draft, incident, "open", "", "", {"alert": alert, "error": error})
+        tell(draft, incident, "open", "", "", {"id": id, "error": error})
     return draft.done()

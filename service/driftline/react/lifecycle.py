@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from driftline.contracts.records import Lifecycle
+from driftline.react.comparison import end_waiting
 from driftline.react.draft import Draft
 from driftline.react.incidents import resolve
 from driftline.react.retraining import end_trouble, ended, raise_trouble
@@ -49,6 +50,8 @@ def take_lifecycle(draft: Draft, event: Lifecycle) -> None:
             _rolled_back(draft, known, event)
         case "retired":
             version.retired = True
+            if known.comparison is not None and known.comparison.new == event.version:
+                end_waiting(draft, event.model, "it was retired")
             _close(draft, known, event.version, f"{told} was retired.", None)
             if known.request is not None and known.request.version == event.version:
                 ended(draft, known)
@@ -56,6 +59,9 @@ def take_lifecycle(draft: Draft, event: Lifecycle) -> None:
 
 def _deployed(draft: Draft, known: Model, event: Lifecycle) -> None:
     former = known.current(but=event.version)
+    occasion, onset = known.occasion, _onset(known, former)
+    if known.comparison is not None and known.comparison.new != event.version:
+        end_waiting(draft, event.model, f"{event.version} was deployed in its place")
     known.deployed = [*(v for v in known.deployed if v != event.version), event.version][-MAX_VERSIONS:]
     version = draft.version(event.model, event.version)
     version.superseded, version.retired = None, False
@@ -65,9 +71,24 @@ def _deployed(draft: Draft, known: Model, event: Lifecycle) -> None:
             sentence = f"{event.model} {event.version} was deployed in place of {event.model} {name}."
             _close(draft, known, name, sentence, event.version)
     known.comparison = Comparison(
-        former, event.version, known.before, event.request, draft.now, known.onset if former else None
+        former,
+        event.version,
+        event.request or (occasion.request if occasion else None),
+        draft.now,
+        occasion.time if occasion else None,
+        onset,
     )
-    known.before = known.onset = None
+    known.occasion = None
+
+
+def _onset(known: Model, former: str | None) -> int | None:
+    """Since when the former version was known to be wrong: of what asked for this one, or of an alarm still open."""
+    if known.occasion is not None and known.occasion.onset is not None:
+        return known.occasion.onset
+    open_now = known.versions[former].incidents.get("performance") if former else None
+    return (
+        min((w.onset for w in open_now.firing.values() if w.onset is not None), default=None) if open_now else None
+    )
 
 
 def _rolled_back(draft: Draft, known: Model, event: Lifecycle) -> None:
@@ -85,7 +106,7 @@ def _rolled_back(draft: Draft, known: Model, event: Lifecycle) -> None:
         known.versions[back].superseded = None
     draft.version(event.model, event.version).superseded = back or ""
     if known.comparison is not None and known.comparison.new == event.version:
-        known.comparison = None
+        end_waiting(draft, event.model, "it was rolled back")
     _close(draft, known, event.version, f"{event.model} {event.version} was rolled back.", back)
 
 

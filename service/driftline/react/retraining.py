@@ -24,12 +24,12 @@ from driftline.contracts.reactions import (
     Witnessed,
     content_id,
 )
-from driftline.contracts.records import Severity
+from driftline.contracts.records import Effect, Severity
 from driftline.react.causes import by_gravity, column_of
 from driftline.react.draft import Draft
 from driftline.react.incidents import MAX_EVIDENCE, tell
 from driftline.react.settings import BUDGET_DAYS
-from driftline.react.state import Before, Incident, Model, Request, Version
+from driftline.react.state import Incident, Model, Occasion, Request, Version
 from driftline.react.window import advise
 
 DAY_MS: Final = 86_400_000
@@ -146,9 +146,9 @@ def _ask(
     firing = list(incident.firing.values()) if incident is not None else []
     window = advise(firing, draft.now, settings.enough_events)
     errors = held.incidents.get("performance")
-    known.onset = min((w.onset for w in firing if w.onset is not None), default=None)
-    known.before = _before(version, list(errors.firing.values()) if errors else [])
-    reference = _effect(list(errors.firing.values()) if errors else [])
+    onset = min((w.onset for w in firing if w.onset is not None), default=None)
+    known.occasion = Occasion(id, draft.now, onset)
+    effect = _mean_error(list(errors.firing.values()) if errors else [])
     data = held.incidents.get("data")
     evidence = by_gravity(firing)[:MAX_EVIDENCE]
     if data is not None:
@@ -170,8 +170,8 @@ def _ask(
             profile=held.profile,
             estimates=Estimates(
                 events=window.events,
-                error_now=known.before.error if known.before else None,
-                error_reference=reference,
+                error_now=effect.current.value if effect else None,
+                error_reference=effect.reference if effect else None,
             ),
             budget=Budget(used=len(known.asked), limit=settings.budget, days=BUDGET_DAYS),
         )
@@ -181,23 +181,14 @@ def _ask(
     draft.note("retraining.requested", model=model, version=version, rule=rule, id=id)
 
 
-def _mean_errors(firing: Sequence[Witnessed]) -> list[Witnessed]:
-    """Error monitors whose effect is a mean error, not some quantile's share; `error` before losses."""
-    found = [w for w in firing if w.effect is not None and w.effect.witness in ("error rate", "mean")]
-    return sorted(found, key=lambda w: (column_of(w.monitor) != "error", w.monitor))
-
-
-def _effect(firing: Sequence[Witnessed]) -> float | None:
-    found = _mean_errors(firing)
-    return found[0].effect.reference if found and found[0].effect else None
-
-
-def _before(version: str, firing: Sequence[Witnessed]) -> Before | None:
-    for witnessed in _mean_errors(firing):
-        if witnessed.effect is not None:
-            now = witnessed.effect.current
-            return Before(version, column_of(witnessed.monitor), now.value, now.low, now.high)
-    return None
+def _mean_error(firing: Sequence[Witnessed]) -> Effect | None:
+    """The effect that is a mean error, not some quantile's share; that of `error` before those of losses."""
+    found = [
+        (column_of(w.monitor) != "error", w.monitor, w.effect)
+        for w in firing
+        if w.effect is not None and w.effect.witness in ("error rate", "mean")
+    ]
+    return min(found, key=lambda f: f[:2])[2] if found else None
 
 
 def ended(draft: Draft, known: Model) -> None:

@@ -21,6 +21,7 @@ class ReactSettings:
     service_quiet_ms: int = 3_600_000
     enough_events: int = 5_000
     compare_pairs: int = 500
+    compare_days: int = 7
     budget: int = 10
     strategy: Literal["full", "incremental"] = "full"
     schedule: str | None = None

@@ -80,14 +80,12 @@ class Version(msgspec.Struct):
         return not self.retired and self.superseded is None
 
 
-class Before(msgspec.Struct, frozen=True):
-    """The error that made us ask: mean of `column`, two standard errors either way (None: unknown)."""
+class Occasion(msgspec.Struct, frozen=True):
+    """What the last request was made of: its id, event time, and the onset of the change where one is dated."""
 
-    version: str
-    column: str
-    error: float
-    low: float | None
-    high: float | None
+    request: str
+    time: int
+    onset: int | None
 
 
 class Request(msgspec.Struct):
@@ -103,20 +101,20 @@ class Request(msgspec.Struct):
 
 
 class Comparison(msgspec.Struct):
-    """A deployed version whose error is awaited, to be compared with `before` (None: ask judge about `old`, since
-    `onset`)."""
+    """A version deployed at `since`, whose error is awaited, to be compared with that of `old`. `asked`: when the
+    retraining was asked for; `onset` of the change that was alarmed of; None: nobody asked, nothing alarmed."""
 
     old: str | None
     new: str
-    before: Before | None
     request: str | None
     since: int
+    asked: int | None = None
     onset: int | None = None
 
 
 class Model(msgspec.Struct):
     """All that is known of a model. `deployed`: versions in the order of their deployment, the last is in use.
-    `before`, `onset`: what the last request was made for. `asked`: event times of requests, for the budget;
+    `occasion`: of the last request, until a deployment answers it. `asked`: event times of requests, for the budget;
     `asked_for`: how often, by what triggered them. `quiet_until`: end of the cool-down. `trouble`: the open
     incident of its retraining. The service itself is the model with the empty name."""
 
@@ -124,8 +122,7 @@ class Model(msgspec.Struct):
     versions: dict[str, Version] = {}
     deployed: list[str] = []
     request: Request | None = None
-    before: Before | None = None
-    onset: int | None = None
+    occasion: Occasion | None = None
     comparison: Comparison | None = None
     trouble: Incident | None = None
     trouble_version: str = ""

@@ -60,6 +60,7 @@ class WorkerSettings:
     topics: Topics = field(default_factory=Topics)
     policy: ReactSettings = field(default_factory=ReactSettings)
     notify: bool = False
+    notify_requests: bool = False
     least: Severity = "warning"
     max_pending: int = 1_000
 
@@ -72,7 +73,7 @@ class _Made:
     dirty: set[str] = field(default_factory=set)
     outbox: list[Outgoing] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
-    notify: list[Alert] = field(default_factory=list)
+    notify: list[Said] = field(default_factory=list)
     refused: int = 0
 
     def move(self, role: Role, position: int) -> None:
@@ -166,14 +167,14 @@ class ReactWorker:
         async with self._one:
             await self._persist(take)
 
-    async def settle(self, name: str, alert: Alert, error: str | None) -> None:
-        """A notification has been taken (None), or never will be: mark it."""
+    async def settle(self, name: str, id: str, error: str | None) -> None:
+        """The notification of an alert or request has been taken (None), or never will be: mark it."""
 
         async def mark() -> None:
             state = await self._owned()
             if not self.pending.holds(name):
                 return
-            reaction = delivered(state, alert.id, error, self._settings.policy)
+            reaction = delivered(state, id, error, self._settings.policy)
             made = _Made(reaction.state)
             self._add(made, reaction, notify=False)
             await self._write(made, [name])
@@ -357,7 +358,8 @@ class ReactWorker:
         made.said += fresh
         made.outbox += [said_record(self._topics, one) for one in fresh]
         if notify and self._settings.notify:
-            made.notify += [one for one in reaction.outbox if isinstance(one, Alert)]
+            requests = self._settings.notify_requests
+            made.notify += [one for one in reaction.outbox if requests or isinstance(one, Alert)]
 
     async def _write(self, made: _Made, delete: Sequence[str] = ()) -> None:
         notes, gone, dropped = self.pending.take(made.notify)

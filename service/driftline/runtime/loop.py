@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Collection, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -60,6 +61,7 @@ class Loop(Generic[State, Prepared]):
         self._stalled_at: dict[int, int] = {}  # where partitions stood when they made us restart the consumer
         self._handing_over = False
         self._waiting_for_others: set[int] = set()
+        self._polled_at = math.inf
 
     @property
     def owned(self) -> frozenset[int]:
@@ -150,6 +152,7 @@ class Loop(Generic[State, Prepared]):
             return 0
         folded = 0
         async with self._busy:
+            self._polled_at = self._clock.monotonic()
             for partition, records in polled.items():
                 if partition in self._owned:
                     self._take_in(self._owned[partition], records)
@@ -247,7 +250,9 @@ class Loop(Generic[State, Prepared]):
         if buffer:
             records = buffer[: owned.limit]
             del buffer[: len(records)]
-            return Batch(partition, owned.position, records[-1].offset + 1, records, self._clock.now_ms())
+            after = records[-1].offset + 1
+            now = self._clock.now_ms()
+            return Batch(partition, owned.position, after, records, now, polled=self._polled_at)
         return await self._idle_batch(owned)
 
     async def _planned_batch(self, owned: Owned[State]) -> Batch | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -41,6 +42,7 @@ class Batch:
     aborted transactions): the range covers them all the same.
 
     `clock` is the reader's wall clock in ms. `again` is set when a published range is folded again.
+    `polled` is a moment of the monotonic clock by which all records had been read; infinite: who knows.
     `refuse` names records that must not be taken, with why: the loop could not fold them."""
 
     partition: int
@@ -51,6 +53,7 @@ class Batch:
     idle: bool = False
     again: Range | None = None
     refuse: Mapping[int, Poison] = field(default_factory=dict)
+    polled: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 Guarantee: with mixture M_j of monitor j and weights v_j that sum to 1, sum_j v_j M_j less the elapsed time is a
 supermartingale as long as every witness stays within its eps of the reference. So an alarm where
 ln M_j >= ln(arl0 / v_j) is false at most once in `arl0` days of traffic (or events) on average, whatever the
-traffic does, and whatever ties the monitors together. With n_eff in place of n this is an approximation, checked by simulation.
+traffic does, and whatever ties the monitors together. With n_eff in place of n this is an approximation, checked by
+simulation.
 
     R_k = (dt_k + R_{k-1}) exp(l_k),   M = sum_f w_f sum_s sum_d R(f, s, d) / (signs x sizes)
 

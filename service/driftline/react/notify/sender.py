@@ -9,8 +9,8 @@ from typing import Protocol
 
 import stamina
 
-from driftline.contracts.reactions import Alert
 from driftline.errors import Transient
+from driftline.react.draft import Said
 from driftline.react.notify.address import Refused
 from driftline.react.notify.webhook import TryLater
 from driftline.react.observe import ReactObserver
@@ -19,7 +19,7 @@ from driftline.runtime.retry import Sleep
 
 
 class Channel(Protocol):
-    async def send(self, alert: Alert) -> None:
+    async def send(self, said: Said) -> None:
         """Returns when it is taken. Raises Transient (again, later) or Refused (never)."""
         ...
 
@@ -28,9 +28,9 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SenderSettings:
-    """An alert is tried `attempts` times with back-off; then, after the longest wait, it is the next one's turn,
+    """A notification is tried `attempts` times with back-off; then, after the longest wait, it is the next one's turn,
     and later its own again: one that the receiver fails on does not hold up the others, and none is given up while
-    it may be taken. A `Retry-After` holds for the receiver, not for one alert."""
+    it may be taken. A `Retry-After` holds for the receiver, not for one notification."""
 
     attempts: int = 5
     first_wait_s: float = 0.5
@@ -68,26 +68,26 @@ class Sender:
     async def round(self) -> int:
         """Try everything that waits once round; how many there were."""
         waiting = self._worker.pending.oldest() if self._worker.active else []
-        for name, alert in waiting:
+        for name, said in waiting:
             if not self._worker.active or not self._worker.pending.holds(name):
                 continue
             try:
-                await self._send(alert)
+                await self._send(said)
             except Refused as error:
-                self._observer.notified(alert.id, "refused", str(error))
-                await self._worker.settle(name, alert, str(error))
+                self._observer.notified(said.id, "refused", str(error))
+                await self._worker.settle(name, said.id, str(error))
             except Transient as error:
                 asked = error.wait_s if isinstance(error, TryLater) else None
                 await self._sleep(self._settings.longest_wait_s if asked is None else asked)
             else:
-                self._observer.notified(alert.id, "sent", "")
-                await self._worker.settle(name, alert, None)
+                self._observer.notified(said.id, "sent", "")
+                await self._worker.settle(name, said.id, None)
         return len(waiting)
 
-    async def _send(self, alert: Alert) -> None:
+    async def _send(self, said: Said) -> None:
         settings = self._settings
         async for attempt in stamina.retry_context(
-            on=self._backoff(alert),
+            on=self._backoff(said),
             attempts=settings.attempts,
             timeout=None,
             wait_initial=settings.first_wait_s,
@@ -95,13 +95,13 @@ class Sender:
             wait_jitter=settings.jitter_s,
         ):
             with attempt:
-                await self._channel.send(alert)
+                await self._channel.send(said)
 
-    def _backoff(self, alert: Alert) -> Callable[[Exception], bool | float]:
+    def _backoff(self, said: Said) -> Callable[[Exception], bool | float]:
         def wait(error: Exception) -> bool | float:
             if not isinstance(error, Transient):
                 return False
-            self._observer.notified(alert.id, "retried", str(error))
+            self._observer.notified(said.id, "retried", str(error))
             asked = error.wait_s if isinstance(error, TryLater) else None
             return True if asked is None else max(asked, self._settings.first_wait_s)
 

@@ -1,7 +1,7 @@
-"""One POST of an alert to the webhook: CloudEvents headers, signed as Standard Webhooks has it.
+"""One POST of an alert or a request to the webhook: CloudEvents headers, signed as Standard Webhooks has it.
 
 Every phase has a time-out; no redirect is followed (it could lead inside); no proxy or .netrc of the environment is
-used. The body is the alert as it is on the topic. `webhook-id` is the alert's id: a crash between POST and mark
+used. The body is the record as it is on the topic. `webhook-id` is its id: a crash between POST and mark
 repeats the POST with the same id, and the receiver drops it by that.
 """
 
@@ -18,8 +18,8 @@ import httpx
 
 from driftline.clock import Clock
 from driftline.contracts.cloudevents import encode
-from driftline.contracts.reactions import Alert
 from driftline.errors import Transient
+from driftline.react.draft import Said
 from driftline.react.notify.address import Refused, Resolve, resolve, safe_address
 from driftline.react.notify.settings import WebhookSettings
 
@@ -38,7 +38,7 @@ class TryLater(Transient):
 
 
 class Webhook:
-    """A channel. `send` returns when the receiver has taken the alert."""
+    """A channel. `send` returns when the receiver has taken it."""
 
     def __init__(self, settings: WebhookSettings, clock: Clock, resolve: Resolve = resolve) -> None:
         self._settings = settings
@@ -47,11 +47,11 @@ class Webhook:
         self._url = httpx.URL(settings.url)
         self._client: httpx.AsyncClient | None = None
 
-    async def send(self, alert: Alert) -> None:
+    async def send(self, said: Said) -> None:
         """Raises TryLater where a repeat may help, Refused where none will. Neither says the URL."""
         try:
             async with asyncio.timeout(4 * self._settings.timeout_s):
-                status, headers = await self._post(alert)
+                status, headers = await self._post(said)
         except (httpx.HTTPError, TimeoutError, OSError) as error:
             raise TryLater(f"the webhook does not answer ({type(error).__name__})") from error
         if 200 <= status < 300:
@@ -66,13 +66,13 @@ class Webhook:
         if client is not None:
             await client.aclose()
 
-    async def _post(self, alert: Alert) -> tuple[int, httpx.Headers]:
+    async def _post(self, said: Said) -> tuple[int, httpx.Headers]:
         url = self._url
         port = url.port or (443 if url.scheme == "https" else 80)
         address = await safe_address(url.host, port, self._settings.allow_private, self._resolve)
-        cloud, body = encode(alert)
+        cloud, body = encode(said)
         headers = {name.replace("ce_", "ce-"): value.decode() for name, value in cloud}
-        headers |= self._signature(alert.id, body) | {"host": url.netloc.decode("ascii"), "user-agent": "driftline"}
+        headers |= self._signature(said.id, body) | {"host": url.netloc.decode("ascii"), "user-agent": "driftline"}
         if self._client is None:
             self._client = httpx.AsyncClient(
                 timeout=httpx.Timeout(self._settings.timeout_s), follow_redirects=False, trust_env=False

@@ -1,0 +1,96 @@
+"""The columns of many grids side by side, so that values of all of them are binned in one go.
+
+A column has a number here, for as long as its grid is kept. About 2 kB a column.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from driftline.stats.codes import WRONG_TYPE
+from driftline.stats.grid import MOMENT_UNIT, Grid, GridColumn
+from driftline.stats.rows import Index
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.uint8]
+
+STRIDE: Final = 256
+_STEPS: Final = (128, 64, 32, 16, 8, 4, 2, 1)
+_NUMERIC: Final = 0
+_RATE: Final = 1
+_CATEGORICAL: Final = 2
+_KINDS: Final = {"numeric": _NUMERIC, "rate": _RATE, "categorical": _CATEGORICAL}
+
+
+class GridBank:
+    """`columns[i]` is column i. Grows by doubling; a caller that has put in too much begins a new one."""
+
+    def __init__(self) -> None:
+        self.columns: list[GridColumn] = []
+        self._edges = np.full((64, STRIDE), np.inf)
+        self._kind = np.zeros(64, np.uint8)
+        self._center = np.zeros(64)
+        self._factor = np.ones(64)
+
+    def add(self, grid: Grid) -> int:
+        """The number of the grid's first column; the others follow in their order."""
+        first, size = len(self.columns), len(self.columns) + len(grid.columns)
+        self.columns += grid.columns
+        if size > len(self._kind):
+            self._grow(max(size, 2 * len(self._kind)))
+        for i, column in enumerate(grid.columns, first):
+            edges = column.edge_values
+            self._edges[i, : len(edges)] = edges
+            self._kind[i] = _KINDS[column.kind]
+            self._center[i] = column.center
+            self._factor[i] = MOMENT_UNIT / column.scale
+        return first
+
+    def _grow(self, room: int) -> None:
+        edges, used = np.full((room, STRIDE), np.inf), len(self._kind)
+        edges[:used] = self._edges
+        self._edges = edges
+        self._kind = np.concatenate([self._kind, np.zeros(room - used, np.uint8)])
+        self._center = np.concatenate([self._center, np.zeros(room - used)])
+        self._factor = np.concatenate([self._factor, np.ones(room - used)])
+
+    def measured(self, columns: Index) -> npt.NDArray[np.bool_]:
+        """Which of the columns have moments."""
+        found: npt.NDArray[np.bool_] = self._kind.take(columns) != _CATEGORICAL
+        return found
+
+    def codes(self, columns: Index, values: Floats) -> Codes:
+        """The codes of finite values, each in its column: as `encode.encode_cells` gives them."""
+        found = self._bins(columns, values)
+        kind = self._kind.take(columns)
+        if kind.any():
+            rate = kind == _RATE
+            numbers = values[rate]
+            found[rate] = np.where(numbers == 0, 0, np.where(numbers == 1, 1, WRONG_TYPE))
+            found[kind == _CATEGORICAL] = WRONG_TYPE
+        return found
+
+    def _bins(self, columns: Index, values: Floats) -> Codes:
+        """How many of its column's edges are at or below each value: a binary search, all values in step."""
+        edges = self._edges.ravel()
+        at = columns * STRIDE
+        at -= 1
+        found = np.zeros(len(values), np.uint8)
+        below, reached, moved = np.empty_like(at), np.empty(len(values)), np.empty_like(found)
+        for step in _STEPS:
+            np.add(at, step, out=below)
+            edges.take(below, out=reached, mode="clip")
+            np.multiply(reached <= values, step, out=moved, dtype=np.uint8, casting="unsafe")
+            found += moved
+            at += moved
+        return found
+
+    def standardised(self, columns: Index, values: Floats) -> Floats:
+        """Distances from each column's center in units of its scale / MOMENT_UNIT, neither clipped nor rounded."""
+        with np.errstate(over="ignore"):  # a difference of huge numbers: clipped like any other
+            distances: Floats = values - self._center.take(columns)
+            distances *= self._factor.take(columns)
+        return distances
