@@ -23,7 +23,7 @@ from rich.table import Table as RichTable
 from bench.detection.plan import MINUTES, NIGHT, Job, jobs
 from bench.detection.report import Table, as_markdown, tables
 
-GOALS = ("G1", "G2", "G3", "G4", "G5")
+GOALS = ("G1", "G2", "G3", "G4", "G5", "limits")
 
 _jobs: list[Job] = []
 

@@ -67,12 +67,12 @@ def quiet_run(
     min_effect: float = 0.05,
 ) -> FalseAlarms:
     """Alarms of our detectors where nothing happens. `live`: the law of what is judged, where it is not `draw`'s
-    own at another traffic. `arl0` in events at the reference's traffic: it is kept in days."""
+    own at another traffic. `arl0` and `millions` are of events at the reference's traffic: time is what is kept."""
     draw = draw or QUIET[what]
     rng = np.random.default_rng(seed)
     settings = DetectionSettings(arl0_days=arl0_days(arl0), min_effect_sd=min_effect)
     each = round(PANE_EVENTS * traffic)
-    panes = round(millions * MILLION / each)
+    panes = round(millions * MILLION / PANE_EVENTS)
     subject = Subject(draw(rng, REFERENCE, monitors), settings)
     alarms = list(subject.run(_quiet(live or draw, rng, panes, each, monitors)))
     return FalseAlarms(goal, what, arl0, traffic, monitors, panes * each, panes, len(alarms))

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from bench.detection import limits
 from bench.detection.goals import (
     CHANGES,
     TRAFFICS,
@@ -37,10 +38,11 @@ class Size:
     gate_runs: int
     honest: tuple[float, float, float]
     """Millions of events for each ARL0 of `ARL0`."""
+    limit_trials: int
 
 
-MINUTES: Final = Size(1.0, 1, 8, 5, 200_000, 10, 2, (0.5, 1.0, 2.0))
-NIGHT: Final = Size(5.0, 4, 20, 10, 1_000_000, 50, 12, (2.0, 5.0, 20.0))
+MINUTES: Final = Size(1.0, 1, 8, 5, 200_000, 10, 2, (0.5, 1.0, 2.0), 20)
+NIGHT: Final = Size(5.0, 4, 20, 10, 1_000_000, 50, 12, (2.0, 5.0, 20.0), 200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ def jobs(size: Size, wanted: set[str]) -> list[Job]:
         found += _honest(size)
     if "G4" in wanted:
         found += _gate(size)
+    if "limits" in wanted:
+        found += [Job(limits.rows, (*change, size.limit_trials)) for change in limits.CHANGES]
     for goal, changes in CHANGES.items():
         if goal in wanted:
             found += [job for change in changes for job in _delays(goal, change, size)]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.detection import limits
 from bench.detection.goals import MILLION, Delays, FalseAlarms
 from bench.detection.streams import floor
 
@@ -36,6 +37,7 @@ def tables(found: Sequence[Any]) -> list[Table]:
         *[_delays(goal, [one for one in delays if one.goal == goal]) for goal in ("G2", "G3")],
         _gate([one for one in alarms if one.goal == "G4"], [one for one in delays if one.goal == "G4"]),
         _honest([one for one in alarms if one.goal == "G5"]),
+        _limits([one for one in flat if isinstance(one, limits.Row)]),
     ]
     return [table for table in made if table.rows]
 
@@ -164,6 +166,29 @@ def _honest(found: list[FalseAlarms]) -> Table:
             )
     header = ("ARL0 asked", "stream", "traffic", "allowed", "alarms", "realised / asked")
     return Table("G5: realised ARL0 against the one asked for, one monitor", header, rows, missed)
+
+
+def _limits(found: list[limits.Row]) -> Table:
+    header = ("change", "detector", "ARL0", "floor", "median", "90 %", "found", "alarms on the quiet lead")
+    rows: list[Row] = [
+        (
+            f"{100 * one.before:.1f} % to {100 * one.after:.1f} %",
+            one.detector,
+            f"{one.arl0:,.0f}" if one.arl0 else "-",
+            f"{one.floor:,.0f}" if one.floor is not None else "-",
+            f"{one.median:,.0f}",
+            f"{one.p90:,.0f}",
+            f"{one.found:.0%} of {one.trials}",
+            f"{one.early}",
+        )
+        for one in found
+    ]
+    early = sum(one.early for one in found if one.detector == "limit")
+    within = [one for one in found if one.detector == "limit" and one.after <= limits.LIMIT and one.found]
+    missed = [f"the limit's alarm on a rate within it: {one.found:.0%} of {one.trials}" for one in within]
+    missed += [f"{early} alarms of the limit before the change"] * bool(early)
+    title = "A limit of 0.5 % on the false-negative rate: labelled positives from the change to the alarm"
+    return Table(title, header, rows, missed)
 
 
 def _grouped(found: Iterable[Any], key: Any) -> list[tuple[Any, list[Any]]]:
