@@ -10,6 +10,7 @@ beyond its 2 % and 98 % quantiles, unseen categories like the rare ones, and len
 from __future__ import annotations
 
 import math
+from itertools import compress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -83,9 +84,14 @@ def learn_quality(
         for q in questions
     ]
     own = fit(questions, mapping[codes], bounds, scores, time, plain).witnesses
-    lent = fit(lenders, lending[codes], bounds, scores, time, plain).witnesses
+    # The missing, say, have nobody to borrow from: what would be lent is their own.
+    borrows = [not np.array_equal(mapping == q.bin, lending == q.bin) for q in questions]
+    lent = iter(fit(list(compress(lenders, borrows)), lending[codes], bounds, scores, time, plain).witnesses)
     units = max(len(bounds) - 1, 1)
-    return [_lend(w, other, len(codes), units, settings) for w, other in zip(own, lent, strict=True)]
+    return [
+        _lend(w, next(lent), len(codes), units, settings) if borrowing else w
+        for w, borrowing in zip(own, borrows, strict=True)
+    ]
 
 
 def learn_freshness(
