@@ -91,3 +91,14 @@ def test_error_bars_are_ordered_and_shares_stay_shares() -> None:
     assert 0.0 <= effect.current.low <= effect.current.value <= effect.current.high <= 1.0
     resolved = resolved_sentence(column, effect, APRIL)
     assert "is back" in resolved
+
+
+@pytest.mark.parametrize("y", [-0.03, 1.02])
+def test_a_share_less_its_season_may_lie_outside_and_is_said_all_the_same(y: float) -> None:
+    """A night without errors, where the season expects some: the mean less the expectation is below nothing.
+
+    Mutation: `y` in the place of the clipped share in `effect_of`'s sigma."""
+    column = columns()["error"]
+    effect = effect_of(column, column.witnesses[0], Run(0, 0, 0, 1_000.0, 50.0, y))
+    assert effect.current.value == min(max(y, 0.0), 1.0)
+    assert 0.0 <= effect.current.low <= effect.current.high <= 1.0

@@ -29,7 +29,8 @@ def effect_of(column: ColumnReference, witness: Witness, run: Run) -> Effect:
     (the spread as root mean square distance from the reference mean). sigma is the reference's; a share that has
     grown has a larger one, which is then taken."""
     y = run.mean
-    sigma = max(witness.sigma, math.sqrt(y * (1.0 - y))) if witness.share else witness.sigma
+    share = min(max(y, 0.0), 1.0)  # less the season's expectation, it can lie a little outside
+    sigma = max(witness.sigma, math.sqrt(share * (1.0 - share))) if witness.share else witness.sigma
     half = 2.0 * sigma / math.sqrt(run.n_eff) if run.n_eff else 0.0
     value, low, high = (_shown(column, witness, x) for x in (y, y - half, y + half))
     estimate = Estimate(
