@@ -21,7 +21,7 @@ from driftline.stats.rows import Column, Rows
 from driftline.stats.section import Section
 from driftline.stats.settings import DetectionSettings
 from faults.data import STEP_MS, T0, Message
-from faults.extra import end_of, in_order, signals, stream, tallies
+from faults.extra import end_of, in_order, plain, signals, stream, tallies
 from faults.scenario import LEAVE, STEP, play
 from faults.world import Shape, World
 
@@ -139,6 +139,21 @@ async def test_when_the_new_reference_is_heard_of_does_not_matter(
     world = await pinned(shape, shuffled(seed), before, leave=leave)
     assert counted(world) == counted(await clean())
     assert judged(world) == judged(await clean())
+
+
+def _without_place(i: int, rng: np.random.Generator) -> dict[str, Any]:
+    made = plain(i, rng)
+    if i >= 1_300:
+        del made["place"]
+    return made
+
+
+async def test_alarms_of_rules_end_with_the_reference_they_were_judged_by() -> None:
+    """The new one knows no place. Mutation: in `_hand_over`, close what `describe` lists alone."""
+    world = await pinned(Shape(), stream(N, _without_place), BEFORE)
+    said = [(s.state, s.time) for s in signals(world) if s.monitor == "features.place:schema"]
+    assert [state for state, _ in said] == ["alarm", "resolved"]
+    assert said[0][1] < said[1][1] == SWITCH
 
 
 async def test_a_store_that_comes_back_empty_judges_each_time_by_its_own_reference() -> None:

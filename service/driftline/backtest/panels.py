@@ -86,7 +86,7 @@ def _panel(
     witness = _witness(column, alarms)
     f = column.values(witness)
     rows = counts.sum(axis=1)
-    n = (rows if witness.form == "missing" else rows - counts[:, MISSING_BIN]).astype(np.float64)
+    n = (rows - counts[:, MISSING_BIN]).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.where(n > 0, counts @ f / n, np.nan)
     usual = float(np.median(n[n > 0])) if (n > 0).any() else 1.0

@@ -252,19 +252,22 @@ class ModelState:
         """`span` takes force. What its predecessor had open is closed: nobody watches that any more."""
         former, profile = self.profile, span.profile
         assert former is not None and self.monitors is not None
-        for status in self.monitors.describe():
-            if status.alarm:
-                yield Change(
-                    monitor=status.monitor,
+        for stream, monitors in sorted(self.monitors.streams.items()):
+            for monitor in monitors.in_alarm:
+                change = Change(
+                    monitor=monitor,
                     state="resolved",
                     severity="info",
                     time=profile.judged_from,
                     onset=profile.judged_from,
                     sentence=(
-                        f"{status.monitor} is no longer judged by reference revision {former.revision}: revision "
+                        f"{monitor} is no longer judged by reference revision {former.revision}: revision "
                         f"{profile.revision} is in force."
                     ),
                 )
+                if self.book is not None:
+                    self.book.note(stream, change)
+                yield change
         for stream in STREAMS:
             before, after = former.section(stream), profile.section(stream)
             alike = before is not None and after is not None and before.grid.id == after.grid.id

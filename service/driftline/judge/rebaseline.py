@@ -85,7 +85,7 @@ def roll(
             kept.append(Kept(stream, why))
         else:
             start = at - rolling.window_ms
-            sections[stream] = relearn_section(first, quiet, start, at, settings)
+            sections[stream] = relearn_section(first, quiet, start, at, rolling.span_ms, settings)
     if not sections:
         return None, kept
     profile = make_profile(
@@ -160,8 +160,9 @@ def inherited(
     section = former.profile.predictions
     quiet = [counts for _, counts in former.book.quiet(PREDICTIONS, at)]
     if len(quiet) >= settings.min_reference_panes:
-        section = relearn_section(section, quiet, at - SPANS * former.book.span_ms, at, settings)
-    # A successor starts with as little traffic as it is given.
+        span_ms = former.book.span_ms
+        section = relearn_section(section, quiet, at - SPANS * span_ms, at, span_ms, settings)
+    # A successor starts with as little traffic as it is given: silence and floods are its own reference's to tell.
     section = msgspec.structs.replace(section, traffic=None)
     return make_profile(
         model=model.model,

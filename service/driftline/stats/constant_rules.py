@@ -129,6 +129,10 @@ class ConstantRules:
         )
         return _change(column, sentence, share, end, end, alarm=False)
 
+    @property
+    def in_alarm(self) -> list[str]:
+        return [f"{self.section.columns[i].name}:constant" for i in np.flatnonzero(self.alarm).tolist()]
+
     def to_state(self) -> dict[str, Any]:
         """For `codec.pack_arrays`; equal states give equal bytes."""
         return {name: getattr(self, name) for name in _FIELDS}

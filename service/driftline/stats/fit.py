@@ -47,11 +47,10 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """What a column's questions see. f [K, 64], `over_rows` [K]: about all rows, not only those with a value."""
+    """What a column's questions see: f [K, 64]."""
 
     questions: list[Question]
     f: Floats
-    over_rows: NDArray[np.bool_]
     sigma: Floats
     prior: Floats
     bins: NDArray[np.uint8]
@@ -73,7 +72,6 @@ def fit(
     data = _Data(
         questions,
         np.stack([witness_values(q.form, q.bin, scores) for q in questions]),
-        np.array([q.form == "missing" for q in questions]),
         np.array([q.sigma for q in questions]),
         prior / prior.sum(),
         bins,
@@ -92,8 +90,8 @@ def _pane_sums(data: _Data, time: Timeline) -> PaneSums:
     panes = len(time.middle)
     cells = time.pane_of * WIDTH + data.bins
     counts = np.bincount(cells, minlength=panes * WIDTH).reshape(panes, WIDTH).astype(np.float64)
-    rows = counts.sum(axis=1)
-    n = np.where(data.over_rows, rows[:, None], (rows - counts[:, MISSING_BIN])[:, None])
+    values = counts.sum(axis=1) - counts[:, MISSING_BIN]
+    n = np.repeat(values[:, None], len(data.questions), axis=1)
     return PaneSums(time.middle, n, counts @ data.f.T, counts @ np.square(data.f).T)
 
 
@@ -107,43 +105,37 @@ def _witnesses(
 ) -> list[Witness]:
     units = len(bounds) - 1
     unit_of = np.repeat(np.arange(units), np.diff(bounds))
-    found: list[Witness | None] = [None] * len(data.questions)
-    for over_rows in (False, True):
-        group = np.flatnonzero(data.over_rows == over_rows)
-        if not len(group):
-            continue
-        keep = np.ones(len(data.bins), np.bool_) if over_rows else data.bins != MISSING_BIN
-        series = data.f[group][:, data.bins[keep]]
-        if expected is not None:
-            series = series - expected[time.pane_of[keep]].T[group]
-        sigma = data.sigma[group]
-        unit = unit_of[keep[: len(unit_of)]]
-        n = np.bincount(unit, minlength=units).astype(np.float64)
-        seen = n > 0
-        means = np.stack([np.bincount(unit, row[: len(unit)], units) for row in series])[:, seen] / n[seen]
-        a = error_factor * np.stack([event_inflation(series), _inflation_within(series, unit)])
-        b = np.stack([pane_variance(means, n[seen], np.square(sigma), line / error_factor) for line in a])
-        b *= error_factor
-        error = settings.z_ref * sigma * np.sqrt((a / int(keep.sum()) + b / max(units, 1)).max(axis=0))
-        for i, k in enumerate(group.tolist()):
-            q = data.questions[k]
-            found[k] = Witness(
-                form=q.form,
-                bin=q.bin,
-                label=q.label,
-                weight=float(data.prior[k]),
-                mu=q.mu,
-                sigma=q.sigma,
-                a=_single(a[0, i]),
-                b=_single(b[0, i]),
-                a_within=_single(a[1, i]),
-                b_within=_single(b[1, i]),
-                eps=max(q.smallest, _single(error[i])),
-                up=q.up,
-                down=q.down,
-                complement=q.complement,
-            )
-    return [w for w in found if w is not None]
+    keep = data.bins != MISSING_BIN
+    series = data.f[:, data.bins[keep]]
+    if expected is not None:
+        series = series - expected[time.pane_of[keep]].T
+    unit = unit_of[keep[: len(unit_of)]]
+    n = np.bincount(unit, minlength=units).astype(np.float64)
+    seen = n > 0
+    means = np.stack([np.bincount(unit, row[: len(unit)], units) for row in series])[:, seen] / n[seen]
+    a = error_factor * np.stack([event_inflation(series), _inflation_within(series, unit)])
+    b = np.stack([pane_variance(means, n[seen], np.square(data.sigma), line / error_factor) for line in a])
+    b *= error_factor
+    error = settings.z_ref * data.sigma * np.sqrt((a / int(keep.sum()) + b / max(units, 1)).max(axis=0))
+    return [
+        Witness(
+            form=q.form,
+            bin=q.bin,
+            label=q.label,
+            weight=float(data.prior[i]),
+            mu=q.mu,
+            sigma=q.sigma,
+            a=_single(a[0, i]),
+            b=_single(b[0, i]),
+            a_within=_single(a[1, i]),
+            b_within=_single(b[1, i]),
+            eps=max(q.smallest, _single(error[i])),
+            up=q.up,
+            down=q.down,
+            complement=q.complement,
+        )
+        for i, q in enumerate(data.questions)
+    ]
 
 
 def _single(x: float) -> float:
@@ -163,10 +155,9 @@ def _too_short(data: _Data, time: Timeline, settings: DetectionSettings) -> str:
     """Why a reference of less than two periods must not page: its values go one way for an eighth of it."""
     period: Period = "weekly" if settings.season == "weekly" else "daily"
     values = data.bins[data.bins != MISSING_BIN]
-    if time.span_ms >= 2 * PERIOD_MS[period] or not len(values) or data.over_rows.all():
+    if time.span_ms >= 2 * PERIOD_MS[period] or not len(values):
         return ""
-    main = int(np.argmax(np.where(data.over_rows, -1.0, data.prior)))
-    if positive_run(data.f[main][values]) * LONG_RUN < len(values):
+    if positive_run(data.f[int(np.argmax(data.prior))][values]) * LONG_RUN < len(values):
         return ""
     return (
         f"the reference holds {_periods(time.span_ms, period)} and moves slowly all through it: season and drift "

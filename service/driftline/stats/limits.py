@@ -33,6 +33,7 @@ from driftline.stats.change import Change
 from driftline.stats.codes import CODES
 from driftline.stats.grid import MOMENT_UNIT
 from driftline.stats.limit_rules import LimitRule, counted
+from driftline.stats.quality import MISSING_WORDS
 from driftline.stats.section import ColumnReference, Section
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.witness import Witness
@@ -246,8 +247,9 @@ def _steps(bound: float, odds: Floats) -> tuple[Floats, Floats]:
 
 def _witness(rule: LimitRule, column: ColumnReference) -> Witness | None:
     """Which of the reference's witnesses knows the variance of the bad rows: their own, or the one with most."""
+    if rule.metric == "missing_share":
+        return next((w for w in column.quality if w.label == MISSING_WORDS), None)
     wanted = {
-        "missing_share": ("missing",),
         "loss": ("mean",),
         "share_above": ("below",),
         "share_below": ("below",),

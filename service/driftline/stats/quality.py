@@ -32,9 +32,10 @@ CoarseMap = NDArray[np.uint8]
 
 BINS: Final = 7
 _SOUND, _MISSING, _WRONG, _NOT_FINITE, _UNSEEN, _BELOW, _ABOVE = range(BINS)
+MISSING_WORDS: Final = "rows without a value"
 WORDS: Final = (
     "sound values",
-    "rows without a value",
+    MISSING_WORDS,
     "values of another type",
     "values that are not finite",
     "unseen categories",
@@ -99,7 +100,7 @@ def learn_freshness(
 ) -> list[Witness]:
     """Of the delays of outcomes: the share above the reference's P98, as `learn_quality`."""
     counts = np.bincount(codes, minlength=CODES).astype(np.int64)
-    mapping = _late_map(counts)
+    mapping = late_map(counts)
     late = int((mapping[codes] == _LATE).sum())
     if not counts[:MISSING].any():
         return []
@@ -109,7 +110,8 @@ def learn_freshness(
     return fit([question], mapping[codes], bounds, np.zeros(0), time, plain).witnesses
 
 
-def _late_map(counts: Counts) -> CoarseMap:
+def late_map(counts: Counts) -> CoarseMap:
+    """uint8 [256]: 1 for the codes of delays above the P98 of these reference counts."""
     mapping = np.full(CODES, _SOUND, np.uint8)
     before = np.cumsum(counts[:MISSING]) - counts[:MISSING]
     mapping[:MISSING][before >= (1.0 - TAIL) * max(int(counts[:MISSING].sum()), 1)] = _LATE
@@ -122,7 +124,8 @@ def quality_of(column: ColumnReference) -> ColumnReference:
     return msgspec.structs.replace(
         column,
         aspect="freshness" if late else "quality",
-        coarse=(_late_map(column.fine_counts) if late else quality_map(column.kind, column.fine_counts)).tobytes(),
+        coarse=column.quality_coarse,
+        units=column.quality_units,
         bins=2 if late else BINS,
         witnesses=column.quality,
         quality=[],

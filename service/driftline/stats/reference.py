@@ -22,7 +22,7 @@ from driftline.stats.encode import encode_cells
 from driftline.stats.fit import Timeline, fit
 from driftline.stats.grid import GridColumn, learn_grid
 from driftline.stats.limit_rules import cuts_of
-from driftline.stats.quality import LABEL_DELAY, learn_freshness, learn_quality
+from driftline.stats.quality import LABEL_DELAY, late_map, learn_freshness, learn_quality, quality_map
 from driftline.stats.questions import (
     Question,
     ask_categories,
@@ -205,13 +205,23 @@ def _with_quality(
         if column.name != LABEL_DELAY:
             return learnt
         quality, (rows, ms) = learn_freshness(codes, units, time, settings), (0, 0)
+        mapping = late_map(learnt.fine_counts)
     else:
         quality = learn_quality(column.kind, codes, len(column.categories), units, time, settings)
         rows, ms = longest_run(codes, times)
+        mapping = quality_map(column.kind, learnt.fine_counts)
     why_not, held = learnt.why_not, len(units) - 1
     if quality and not why_not and held < settings.min_reference_panes:
         why_not = f"the reference holds {held} units of rows; {settings.min_reference_panes} are needed"
-    return msgspec.structs.replace(learnt, quality=quality, longest_run=rows, longest_run_ms=ms, why_not=why_not)
+    return msgspec.structs.replace(
+        learnt,
+        quality=quality,
+        quality_coarse=mapping.tobytes() if quality else b"",
+        quality_units=held,
+        longest_run=rows,
+        longest_run_ms=ms,
+        why_not=why_not,
+    )
 
 
 def _scores(

@@ -29,22 +29,29 @@ SHOWN_QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def relearn_section(
-    original: Section, buckets: list[Counts], start: int, end: int, settings: DetectionSettings
+    original: Section, buckets: list[Counts], start: int, end: int, bucket_ms: int, settings: DetectionSettings
 ) -> Section:
-    """The reference of the counts in `buckets`, each int64 [monitored columns, WIDTH], in order of time, of events
-    from `start` to `end` (ms). Every column keeps its questions; one that holds nothing any more never pages."""
+    """The reference of the counts in `buckets` of `bucket_ms`, each int64 [monitored columns, WIDTH], in order of
+    time, of events from `start` to `end` (ms). Every column keeps its questions; one that holds nothing any more
+    never pages. Panes and units are what the buckets would make with rows in every pane. Traffic stays as it was."""
     counts = np.stack(buckets)
+    panes = max(1, len(buckets) * bucket_ms // original.grid.pane_ms)
     anew: dict[str, ColumnReference] = {column.name: column for column in original.columns}
     for j, column in enumerate(original.monitored):
         if column.aspect == "values":
-            anew[column.name] = _relearn_column(column, counts[:, j], settings)
+            anew[column.name] = _relearn_column(column, counts[:, j], panes, settings)
         else:
-            quality = [_refit(column, witness, counts[:, j], settings) for witness in column.witnesses]
-            anew[column.name] = msgspec.structs.replace(anew[column.name], quality=quality)
+            rows = int(counts[:, j].sum())
+            anew[column.name] = msgspec.structs.replace(
+                anew[column.name],
+                rows=rows,
+                quality=[_refit(column, witness, counts[:, j], settings) for witness in column.witnesses],
+                quality_units=_units(rows, panes, settings.coalesce),
+            )
     return msgspec.structs.replace(
         original,
         n=int(counts.sum(axis=(0, 2)).max(initial=0)),
-        panes=len(buckets),
+        panes=panes,
         start=start,
         end=end,
         columns=list(anew.values()),
@@ -61,30 +68,38 @@ def moved_by(original: ColumnReference, counts: Counts) -> float:
     return max(0.0, float(np.abs(p - q).sum() / 2.0 - noise))
 
 
-def _relearn_column(column: ColumnReference, buckets: Counts, settings: DetectionSettings) -> ColumnReference:
+def _units(held: int, panes: int, coalesce: int) -> int:
+    """Units of whole panes, `coalesce` or more of `held` in each."""
+    return panes // math.ceil(coalesce * panes / held) if held else 0
+
+
+def _relearn_column(
+    column: ColumnReference, buckets: Counts, panes: int, settings: DetectionSettings
+) -> ColumnReference:
     total = buckets.sum(axis=0)
     values = int(total[:MISSING_BIN].sum())
     if not values:
         return msgspec.structs.replace(column, why_not=f"no value of {column.name} in the time it was learnt from")
     held = int((buckets[:, :MISSING_BIN].sum(axis=1) > 0).sum())
-    why_not = column.why_not
-    if not why_not and held < settings.min_reference_panes:
-        why_not = f"the reference holds {held} spans of time with values of {column.name}"
+    too_few = column.too_few
+    if not too_few and held < settings.min_reference_panes:
+        too_few = f"the reference holds {held} spans of time with values of {column.name}"
     return msgspec.structs.replace(
         column,
         counts=_spread(column, total).astype("<i8").tobytes(),
         rows=int(total.sum()),
-        units=held,
+        units=_units(values, panes, settings.coalesce),
         witnesses=[_refit(column, witness, buckets, settings) for witness in column.witnesses],
         quantiles=_quantiles(column, total),
-        why_not=why_not,
+        too_few=too_few,
+        why_not=column.why_not or too_few,
     )
 
 
 def _refit(column: ColumnReference, w: Witness, buckets: Counts, settings: DetectionSettings) -> Witness:
     f = column.values(w)
-    over = buckets if w.form == "missing" else buckets[:, :MISSING_BIN]
-    f = f[: over.shape[1]]
+    over = buckets[:, :MISSING_BIN]
+    f = f[:MISSING_BIN]
     n = over.sum(axis=1).astype(np.float64)
     seen = n > 0
     total = over.sum(axis=0)
@@ -103,14 +118,17 @@ def _refit(column: ColumnReference, w: Witness, buckets: Counts, settings: Detec
     b_within = max(w.b_within, float(pane_variance(means, n[seen], variance, np.array([w.a_within]))[0]))
     fitted = msgspec.structs.replace(w, mu=mu, sigma=sigma, b=b, b_within=b_within)
     error = settings.z_ref * sigma * math.sqrt(fitted.inflation(float(total.sum()), float(seen.sum())))
-    return msgspec.structs.replace(fitted, eps=max(_smallest(column, fitted, settings), error))
+    smallest = _smallest(column, fitted, settings)
+    if column.aspect != "values":
+        smallest = max(smallest, w.eps)  # what is not the quality's to tell stays so
+    return msgspec.structs.replace(fitted, eps=max(smallest, error))
 
 
 def _smallest(column: ColumnReference, w: Witness, settings: DetectionSettings) -> float:
     match w.form:
         case "below":
             return settings.min_effect_sd * share_step(w.mu)
-        case "is" | "missing":
+        case "is":
             return rate_effect(w.mu, settings)
         case "mean" if column.name == "loss":
             return rate_effect(column.mean + column.sd * w.mu, settings) / column.sd

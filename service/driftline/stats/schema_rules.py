@@ -188,6 +188,10 @@ class SchemaRules:
                 self.verdicts.pop(found.monitor, None)
         return changes
 
+    @property
+    def in_alarm(self) -> list[str]:
+        return sorted(monitor for monitor, (alarm, _, _) in self.verdicts.items() if alarm)
+
     def to_state(self) -> dict[str, Any]:
         """For `codec.pack_arrays`; equal states give equal bytes."""
         return {

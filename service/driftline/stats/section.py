@@ -50,7 +50,8 @@ class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     a row of which nearly all (99 %) hold no value. `season`: what the hour explains, and is taken out; `note` says
     what was found of seasons. `too_few` says why nothing of the column pages, `why_not` why its values do not; they are
     empty where it does. `quality`: the witnesses of its data quality; another `aspect` than values: this is their
-    monitor (`quality_of`). `longest_run`: most rows in a row that hold one code, and how long they took."""
+    monitor (`quality_of`), over the bins `quality_coarse` in `quality_units` units. `longest_run`: most rows in a row
+    that hold one code, and how long they took."""
 
     name: str
     kind: Kind
@@ -71,6 +72,8 @@ class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     too_few: str = ""
     why_not: str = ""
     quality: list[Witness] = []
+    quality_coarse: bytes = b""
+    quality_units: int = 0
     longest_run: int = 0
     longest_run_ms: int = 0
     aspect: Aspect = "values"

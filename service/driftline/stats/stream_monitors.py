@@ -271,6 +271,14 @@ class StreamMonitors:
             found.append(Moved(self.columns[j].monitor, onset, self.detector.evidence(j)))
         return found
 
+    @property
+    def in_alarm(self) -> list[str]:
+        """Every monitor that is, of whatever kind."""
+        named = [self.columns[j].monitor for j in np.flatnonzero(self.detector.alarm >= 0).tolist()]
+        for rules in (self.traffic, self.schema, self.constant, self.limits, self.variance):
+            named += rules.in_alarm
+        return [*named, *self.limits.dropped]
+
     def describe(self, log_thresholds: Floats) -> list[MonitorStatus]:
         """Where every monitor stands."""
         found = []

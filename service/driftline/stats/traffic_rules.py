@@ -134,6 +134,11 @@ class TrafficRules:
             ),
         )
 
+    @property
+    def in_alarm(self) -> list[str]:
+        flags = {"flood": self.flooded, "silence": self.silent}
+        return [f"{self.stream}:{what}" for what, holds in flags.items() if holds]
+
     def to_state(self) -> dict[str, Any]:
         """For `codec.pack_arrays`; equal states give equal bytes."""
         return {name: int(getattr(self, name)) for name in _FIELDS}

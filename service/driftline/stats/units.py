@@ -50,7 +50,6 @@ class Units:
         pairs = [(column, witness) for column in self.columns for witness in column.witnesses]
         self._of = section.table.monitor
         self._f = np.array([column.values(witness) for column, witness in pairs]).reshape(-1, WIDTH)
-        self._over_rows = np.array([witness.form == "missing" for _, witness in pairs], np.bool_)
         self._most_rows = np.array([column.most_rows for column in self.columns], np.int64)
         first = 0
         self._seasons = []
@@ -70,7 +69,7 @@ class Units:
         self.counts += coarse
         self.ms += ms
         if self._seasons:
-            seen = self._events(coarse)
+            seen = (coarse.sum(axis=1) - coarse[:, MISSING_BIN])[self._of]
             for season, k in self._seasons:
                 self.season[:, k] += season.at(middle) * seen[k]
         rows = self.counts.sum(axis=1)
@@ -78,16 +77,9 @@ class Units:
         due = (values >= self.coalesce) | (rows >= self._most_rows)
         return self._take(due, rows, values) if due.any() else None
 
-    def _events(self, counts: Counts) -> Counts:
-        """How many events each witness saw: the missing count for those that are about them."""
-        rows = counts.sum(axis=1)
-        values = rows - counts[:, MISSING_BIN]
-        seen: Counts = np.where(self._over_rows, rows[self._of], values[self._of])
-        return seen
-
     def _take(self, due: Bools, rows: Counts, values: Counts) -> Unit:
         of = self._of
-        n = np.where(self._over_rows, rows[of], values[of]).astype(np.float64)
+        n = values[of].astype(np.float64)
         raw = (self._f * self.counts[of]).sum(axis=1) / np.maximum(n, 1.0)
         y, ratio = raw, np.ones(len(n))
         if self._seasons:

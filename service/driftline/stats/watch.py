@@ -141,6 +141,10 @@ class VarianceWatch:
             ),
         )
 
+    @property
+    def in_alarm(self) -> list[str]:
+        return [f"{self.stream}:variance"] if self.grown.any() else []
+
     def to_state(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name, _ in (*FIELDS, *FLAGS)}
 
