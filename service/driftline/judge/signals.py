@@ -46,7 +46,7 @@ class Speaker:
                 effect=change.effect,
                 evidence=change.evidence,
                 distances=change.distances,
-                profile=model.profile.id if model.profile else None,
+                profile=model.profile.id_at(change.time) if model.profile else None,
             )
         )
 
@@ -75,7 +75,7 @@ class Speaker:
         """A rolling reference was left as it was."""
         sentence = f"Kept the reference of {model.model} {model.version} for its {stream}: {why}."
         sequence = self._number(model, ROLLING_MONITOR)
-        profile = model.profile.id if model.profile else None
+        profile = model.profile.id_at(time) if model.profile else None
         self._inform(model, ROLLING_MONITOR, sequence, time, sentence, profile, {"stream": stream})
 
     def _inform(

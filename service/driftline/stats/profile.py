@@ -28,9 +28,10 @@ BY_HAND: Final[frozenset[Source]] = frozenset(("training", "time_range"))
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """`revision` counts from 1; `stats.succession` says which is in force when. `source`: where the rows came from.
     Events before `judged_from` (ms) belong to the reference, or to the profile that was in force until then; pairs
-    before `pairs_from` to their reference, where it was learnt from the stream. `parent`: the id of the profile it
-    was made from. A `provisional` one serves until the version has a reference of its own: rows go on travelling
-    raw. `pinned`: put in force by a person. Times are ms since the epoch."""
+    before `pairs_from` to their reference, where it was learnt from the stream; `before_pairs`: the id of the revision
+    that did not know it yet. `parent`: the id of the profile it was made from. A `provisional` one serves until the
+    version has a reference of its own: rows go on travelling raw. `pinned`: put in force by a person. Times are ms
+    since the epoch."""
 
     model: str
     version: str
@@ -41,6 +42,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     predictions: Section
     pairs: Section | None = None
     pairs_from: int | None = None
+    before_pairs: str = ""
     revision: int = 1
     parent: str = ""
     provisional: bool = False
@@ -55,6 +57,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     def since(self, stream: str) -> int:
         """Events of a stream before this time (ms) belong to its reference, and are not judged."""
         return self.judged_from if stream == PREDICTIONS or self.pairs_from is None else self.pairs_from
+
+    def id_at(self, time: int) -> str:
+        """Of the revision that verdicts of `time` (ms) rest on: until pairs are judged, that without them."""
+        early = self.pairs_from is not None and time < self.pairs_from
+        return self.before_pairs if early and self.before_pairs else self.id
 
     @property
     def self_check(self) -> float | None:
@@ -107,7 +114,9 @@ def with_pairs(profile: Profile, pairs: Section, since: int | None = None) -> Pr
     it knew stays as it was, to the bit."""
     since = pairs.end + 1 if since is None else since
     revision = profile.revision + 1
-    return _named(msgspec.structs.replace(profile, pairs=pairs, pairs_from=since, revision=revision))
+    return _named(
+        msgspec.structs.replace(profile, pairs=pairs, pairs_from=since, before_pairs=profile.id, revision=revision)
+    )
 
 
 def in_force_from(
@@ -119,6 +128,7 @@ def in_force_from(
         revision=revision,
         judged_from=start,
         pairs_from=None,
+        before_pairs="",
         parent=profile.parent if parent is None else parent,
         provisional=False,
         pinned=pinned,
