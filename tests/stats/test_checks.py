@@ -11,6 +11,6 @@ from stats.subjects import subjects
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("subject", subjects(), ids=lambda subject: subject.name)
+@pytest.mark.parametrize("subject", list(subjects()), ids=lambda subject: subject.name)
 def test_holds(subject: Subject, check: Callable[[Subject], None]) -> None:
     check(subject)
