@@ -94,8 +94,11 @@ async def test_no_further_than_allowed_from_the_first_reference() -> None:
 
 
 async def test_spans_of_an_alarm_are_left_out() -> None:
-    """An alarm that has come and gone. Mutation: leave `_troubled` out of `Book.quiet`."""
-    world = await run(stream(2 * N, drifting(1_800, 3.0, to=3_000)), shape(), 2 * N)
+    """An alarm that has come and gone, with no bound on how far references go. Mutation: leave `_troubled` out of
+    `Book.quiet`."""
+    world = await run(
+        stream(2 * N, drifting(1_800, 3.0, to=3_000)), shape(replace(ROLLING, max_distance=1.0)), 2 * N
+    )
     states = [s.state for s in signals(world) if s.monitor == "features.amount:distribution"]
     assert states[:2] == ["alarm", "resolved"]
     rolled = [p for p in profiles(world) if p.source == "rolling" and p.judged_from > T0 + 3_000 * STEP_MS]

@@ -157,3 +157,14 @@ def test_quality_is_in_the_section_however_the_rows_came() -> None:
     other = learn_section("predictions", rows.take(rng.permutation(4_000)), PANE, SETTINGS, live=True)
     assert one.fingerprint == other.fingerprint
     assert [c.monitor for c in one.monitored] == ["c:distribution", "x:distribution", "c:quality", "x:quality"]
+
+
+def test_the_range_of_a_slow_reference_is_not_watched() -> None:
+    """AR(1) .995: 3,500 rows are worth ten. Mutation: `range_is_known` true for ever."""
+    rng = np.random.default_rng(1)
+    columns = {"slow": autoregressive(rng, 3_500, 0.995), "x": rng.normal(size=3_500)}
+    section = learn_section("predictions", rows_of({**columns}), PANE, DetectionSettings())
+    asked = {column.name: {w.label for w in column.quality} for column in section.columns}
+    assert "values above all of the reference" in asked["x"] - asked["slow"]
+    assert "rows without a value" in asked["slow"]
+    assert "its range is not watched" in section.columns[section.grid.index["slow"]].note

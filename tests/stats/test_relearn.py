@@ -22,9 +22,10 @@ PANES = 50
 def anew(original: Section, rows: Rows) -> Section:
     panes = fold_rows(original.grid, rows)
     starts = sorted(panes)
-    buckets = []
-    for i in range(0, len(starts), PANES):
-        buckets.append(np.sum([coarsen(original, panes[start]) for start in starts[i : i + PANES]], axis=0))
+    buckets = [
+        np.sum([coarsen(original, panes[start]) for start in starts[i : i + PANES]], axis=0)
+        for i in range(0, len(starts), PANES)
+    ]
     return relearn_section(original, buckets, starts[0], starts[-1] + PANE, PANES * PANE, SETTINGS)
 
 

@@ -48,6 +48,8 @@ LATE_WORDS: Final = "outcomes later than the old P98 of delays"
 _LATE: Final = 1
 TAIL: Final = 0.02
 RARE: Final = 0.01
+LEAST_INDEPENDENT: Final = 50
+"""With fewer independent values than this a reference has not been near the ends of its range often enough."""
 
 
 def quality_map(kind: Kind, counts: Counts) -> CoarseMap:
@@ -93,6 +95,16 @@ def learn_quality(
         _lend(w, next(lent), len(codes), units, settings) if borrowing else w
         for w, borrowing in zip(own, borrows, strict=True)
     ]
+
+
+def range_is_known(column: ColumnReference) -> bool:
+    """Whether the rows of the reference are worth enough independent ones for their range to mean anything."""
+    slowest = max((max(w.a, w.a_within) for w in column.witnesses), default=1.0)
+    return int(column.fine_counts[:MISSING].sum()) >= LEAST_INDEPENDENT * slowest
+
+
+def without_range(witnesses: list[Witness]) -> list[Witness]:
+    return [w for w in witnesses if w.bin not in (_BELOW, _ABOVE)]
 
 
 def learn_freshness(

@@ -22,7 +22,15 @@ from driftline.stats.encode import encode_cells
 from driftline.stats.fit import Timeline, fit
 from driftline.stats.grid import GridColumn, learn_grid
 from driftline.stats.limit_rules import cuts_of
-from driftline.stats.quality import LABEL_DELAY, late_map, learn_freshness, learn_quality, quality_map
+from driftline.stats.quality import (
+    LABEL_DELAY,
+    late_map,
+    learn_freshness,
+    learn_quality,
+    quality_map,
+    range_is_known,
+    without_range,
+)
 from driftline.stats.questions import (
     Question,
     ask_categories,
@@ -50,6 +58,7 @@ from driftline.stats.wording import number
 
 __all__ = ["LABEL_DELAY", "ColumnReference", "Section", "learn_section", "settled_rows"]
 
+TOO_SLOW: Final = "its range is not watched: the reference is worth too few independent values"
 SHOWN_QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -208,6 +217,10 @@ def _with_quality(
         mapping = late_map(learnt.fine_counts)
     else:
         quality = learn_quality(column.kind, codes, len(column.categories), units, time, settings)
+        if not range_is_known(learnt):
+            quality = without_range(quality)
+            note = f"{learnt.note}; " if learnt.note else ""
+            learnt = msgspec.structs.replace(learnt, note=f"{note}{TOO_SLOW}")
         rows, ms = longest_run(codes, times)
         mapping = quality_map(column.kind, learnt.fine_counts)
     why_not, held = learnt.why_not, len(units) - 1
