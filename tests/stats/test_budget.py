@@ -29,7 +29,9 @@ def test_many_score_columns_do_not_make_the_error_wait() -> None:
 
     Mutation: one kind for errors and outputs."""
     few = share("error:rate", *OUTPUTS, *FEATURES)
-    many = share("error:rate", "prediction:distribution", *(f"scores.{i}:distribution" for i in range(20)), *FEATURES)
+    many = share(
+        "error:rate", "prediction:distribution", *(f"scores.{i}:distribution" for i in range(20)), *FEATURES
+    )
     assert many["error:rate"] == pytest.approx(few["error:rate"])
 
 

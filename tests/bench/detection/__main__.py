@@ -20,10 +20,11 @@ from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 from rich.table import Table as RichTable
 
+from bench.detection import costs
 from bench.detection.plan import MINUTES, NIGHT, Job, jobs
 from bench.detection.report import Table, as_markdown, tables
 
-GOALS = ("G1", "G2", "G3", "G4", "G5", "limits")
+GOALS = ("G1", "G2", "G3", "G4", "G5", "limits", "costs")
 
 _jobs: list[Job] = []
 
@@ -47,6 +48,8 @@ def main() -> None:
     started = time.monotonic()
     found = _run(console)
     made = tables(found)
+    if "costs" in goals:
+        made.append(Table("What judging costs, on one core", ("what", "figure"), list(costs.rows()), []))
     versions = {name: version(name) for name in ("numpy", "scipy", "river")}
     for table in made:
         _show(console, table)
