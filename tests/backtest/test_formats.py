@@ -62,7 +62,6 @@ def test_formats(tmp_path: Path, name: str) -> None:
 
 
 def test_several_files_in_one_order(tmp_path: Path) -> None:
-    """Mutation: in `Feed._merge`, read the files one after the other."""
     made = rows()
     one = write_csv(tmp_path / "a.csv", made[0::2])
     other = write_parquet(tmp_path / "b.parquet", made[1::2])

@@ -35,8 +35,7 @@ async def said_by_the_service(made: list[dict[str, object]], end: int) -> list[S
 
 
 async def test_the_signals_are_those_of_the_service(tmp_path: Path) -> None:
-    """Bit for bit, on one partition instead of two and in other ranges. Mutation: in `Replay.finish`, close to
-    `last - 600_000`: the last panes are not judged."""
+    """Bit for bit, on one partition instead of two and in other ranges."""
     made = events(rows())
     theirs = await said_by_the_service(made, int(rows()[-1]["outcome_time"]))
     path = write_jsonl(tmp_path / "e.jsonl", made)
@@ -55,7 +54,6 @@ def said(signals: list[Signal]) -> dict[str, Signal]:
 
 @pytest.mark.parametrize("batch", [137, 1_000, 50_000])
 def test_slices_do_not_matter(tmp_path: Path, batch: int) -> None:
-    """Mutation: in `Feed._due`, pass on everything that has been read."""
     path = write_jsonl(tmp_path / "e.jsonl", rows())
     usual = run(path)
     other = run(path, config=config(**{"ingest.max_batch": batch}))

@@ -94,8 +94,7 @@ async def test_no_further_than_allowed_from_the_first_reference() -> None:
 
 
 async def test_spans_of_an_alarm_are_left_out() -> None:
-    """An alarm that has come and gone, with no bound on how far references go. Mutation: leave `_troubled` out of
-    `Book.quiet`."""
+    """An alarm that has come and gone, with no bound on how far references go."""
     world = await run(
         stream(2 * N, drifting(1_800, 3.0, to=3_000)), shape(replace(ROLLING, max_distance=1.0)), 2 * N
     )

@@ -44,8 +44,7 @@ def told(law: str, present: Cells, monitors: ModelMonitors | None = None) -> lis
 
 @pytest.mark.parametrize("law", ["normal", "mostly zero", "changes daily", "slow", "grows", "categories"])
 def test_no_column_is_stuck_by_habit(law: str) -> None:
-    """100,000 events each. Mutation: leave `TIMES_LONGEST * column.longest_run` out of `_too_long`; or the moments
-    out of `_only_value` (what grows beyond the last edge is in one bin for ever)."""
+    """100,000 events each. Mutation: leave both comparisons with TIMES_LONGEST out of `_too_long`."""
     assert told(law, draw(law, 2, 100_000)) == []
 
 

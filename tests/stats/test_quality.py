@@ -66,7 +66,7 @@ def test_values_of_no_use_are_told_by_their_kind(code: int, words: str) -> None:
 
 @pytest.mark.parametrize(("value", "where"), [(-999.0, "below"), (999.0, "above")])
 def test_values_out_of_range_are_told(value: float, where: str) -> None:
-    """A sentinel in 5 % of the rows. Mutation: leave `ends` out of `grid._outer_edges`."""
+    """A sentinel in 5 % of the rows. Mutation: in `quality_map`, leave values out of the range sound."""
     rng = np.random.default_rng(2)
     x = rng.normal(size=5_000)
     x[rng.random(5_000) < 0.05] = value
