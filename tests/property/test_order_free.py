@@ -76,7 +76,7 @@ async def test_partitions_in_turn(partitions: int) -> None:
 
 
 @settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
