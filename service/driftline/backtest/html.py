@@ -32,7 +32,7 @@ def page(result: Result, panels: Sequence[Panel]) -> str:
         f"{alarms} alarms of {len(alarmed)} monitors in {result.days:,.1f} days judged "
         f"({per_month(alarms, result.days):.1f} in 30 days). {result.summary.events:,} predictions, "
         f"{result.summary.outcomes:,} outcomes, {result.summary.refused:,} refused, {result.summary.late:,} late. "
-        f"{len(result.requests)} retraining requests."
+        f"{len(result.requests)} retraining request{'s' * (len(result.requests) != 1)}."
     )
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>",
