@@ -126,6 +126,7 @@ def detection_settings(config: Config) -> DetectionSettings:
         detectors=tuple(map(detector_of, detection.detectors)),
         positive_class=detection.positive_class,
         importance=detection.importance,
+        multivariate=detection.multivariate,
     )
 
 

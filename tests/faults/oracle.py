@@ -147,11 +147,11 @@ def _content(
     panes: dict[int, PaneCounts] = {}
     for r in rows:
         for pane, counts in fold_rows(section.grid, r.take(np.flatnonzero(r.times >= since))).items():
-            panes.setdefault(pane, PaneCounts.empty(len(section.grid.columns))).merge(counts)
+            panes.setdefault(pane, PaneCounts.empty(len(section.grid.columns), section.grid.joint)).merge(counts)
     for _, block in parts:
         if block[0] == "bin":
             binned = msgspec.convert(block, BinnedBlock)
-            counts = panes.setdefault(binned.pane, PaneCounts.empty(len(section.grid.columns)))
+            counts = panes.setdefault(binned.pane, PaneCounts.empty(len(section.grid.columns), section.grid.joint))
             add_block(counts, binned, section.grid)
     found.content[key] = {pane: counts.to_bytes() for pane, counts in panes.items()}
 

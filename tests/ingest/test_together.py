@@ -19,6 +19,7 @@ from driftline.stats.bank import GridBank
 from driftline.stats.block import rows_to_blocks
 from driftline.stats.encode import encode_cells
 from driftline.stats.grid import Grid, learn_grid
+from driftline.stats.joint import with_embedding
 from driftline.stats.profile import Profile, make_profile
 from driftline.stats.rows import Column, Rows
 from driftline.stats.section import Section
@@ -81,9 +82,10 @@ def profile_of(model: str, names: Sequence[str], drop: Sequence[str], rng: Gener
     rows = prediction_rows(events, BlockMaker()._decoder(model, "1", Grid([], 1)), with_ids=False)
     for name in drop:
         del rows.columns[name]
-    section = Section(
-        stream="predictions", grid=learn_grid(rows, 10_000), n=400, panes=3, start=0, end=SINCE - 1, columns=[]
-    )
+    grid = learn_grid(rows, 10_000)
+    if rng.random() < 0.8:
+        grid = with_embedding(grid, encode_cells(grid, rows))
+    section = Section(stream="predictions", grid=grid, n=400, panes=3, start=0, end=SINCE - 1, columns=[])
     return make_profile(
         model=model, version="1", source="training", created=0, judged_from=SINCE, predictions=section
     )
@@ -103,7 +105,8 @@ def world(seed: int) -> tuple[Generator, dict[ModelKey, Profile], dict[ModelKey,
 @pytest.mark.parametrize("odd", [0.0, 0.1, 0.8])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_same_blocks(seed: int, odd: float) -> None:
-    """Mutation: in `GridBank._bins`, `reached < values`."""
+    """Mutations: in `GridBank._bins`, `reached < values`; in `_joint`, take rows as sorted; in `_sum_features`, `held
+    > CHUNK` and no more at the end."""
     rng, profiles, names = world(seed)
     together, alone = BlockMaker(), BlockMaker()
     taken = 0

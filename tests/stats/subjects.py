@@ -317,7 +317,7 @@ def _pane() -> Subject:
 
     return Subject(
         name="pane counts",
-        fresh=lambda: PaneCounts.empty(len(world.section.grid.columns)),
+        fresh=lambda: PaneCounts.empty(len(world.section.grid.columns), world.section.grid.joint),
         hear=hear,
         save=lambda it: bytes(it.to_bytes()),
         load=lambda data: PaneCounts.from_bytes(world.section.grid, data),

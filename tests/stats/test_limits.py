@@ -41,7 +41,7 @@ def feed(limits: Limits, values: Floats, *, first: int = 0, per: int = PER_PANE)
     column = limits.section.grid.index["false_negative"]
     found = []
     for i in range(len(values) // per):
-        counts = PaneCounts.empty(len(limits.section.grid.columns))
+        counts = PaneCounts.empty(len(limits.section.grid.columns), limits.section.grid.joint)
         bad = int(values[i * per : (i + 1) * per].sum())
         counts.n = per
         counts.counts[column, :2] = (per - bad, bad)

@@ -231,8 +231,8 @@ def test_twenty_features_share_one_budget() -> None:
     panes = panes_of(profile, "predictions", {c: draw("normal", 50 + i, 100_000) for i, c in enumerate(names)})
     assert alarms(profile, STRICT, panes) <= 10
     for status in ModelMonitors(profile, STRICT).describe():
-        share = 0.8 if status.monitor.endswith(":distribution") else 0.2
-        assert status.log_threshold == pytest.approx(math.log(STRICT.arl0_days * 20 / share))
+        share = 0.2 / 20 if status.monitor.endswith(":quality") else 0.8 / 21
+        assert status.log_threshold == pytest.approx(math.log(STRICT.arl0_days / share))
 
 
 def test_pane_effects_do_not_grow_with_traffic() -> None:
@@ -329,7 +329,7 @@ def test_a_revision_that_adds_pairs_keeps_what_is_watched() -> None:
     assert after["error:rate"].log_threshold == pytest.approx(math.log(30.0 / 0.5))
     for name, status in before.items():
         assert after[name].log_evidence == status.log_evidence
-        before_pairs, beside = (0.4, 0.2) if name.endswith(":distribution") else (0.1, 0.05)
+        before_pairs, beside = (0.1, 0.05) if name.endswith(":quality") else (0.8 / 3, 0.4 / 3)
         assert status.log_threshold == pytest.approx(math.log(30.0 / before_pairs))
         assert after[name].log_threshold == pytest.approx(math.log(30.0 / beside))
     with pytest.raises(ValueError, match="another predictions reference"):

@@ -49,7 +49,7 @@ class Track:
             if len(self.buckets) >= BUCKETS:
                 self._widen()
                 return self.bucket(time)
-            counts = self.buckets[start] = PaneCounts.empty(len(self.section.grid.columns))
+            counts = self.buckets[start] = PaneCounts.empty(len(self.section.grid.columns), self.section.grid.joint)
         return counts
 
     def _widen(self) -> None:

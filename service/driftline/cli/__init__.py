@@ -1,6 +1,13 @@
 """The command line. Each command, or group of commands, lives in its own module and is registered here."""
 
-from driftline.cli import (
+import os
+
+# Before numpy is loaded: its products here are small, and workers share the cores. A pool of threads for each would
+# only spin.
+for _library in ("OPENBLAS", "OMP", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+from driftline.cli import (  # noqa: E402
     backtest,
     blocks,
     config,
@@ -17,7 +24,7 @@ from driftline.cli import (
     topics,
     tune,
 )
-from driftline.cli.app import app
+from driftline.cli.app import app  # noqa: E402
 
 app.command(epilog=demo.EXAMPLES)(demo.demo)
 app.command(epilog=run.EXAMPLES)(run.run)

@@ -235,6 +235,12 @@ class Detection(Section):
         "none, or the one named. By the clock of UTC.",
         affects=JUDGE,
     )
+    multivariate: bool = setting(
+        True,
+        "Whether new references learn what features do together: finds correlations that change while every feature "
+        "alone stays as it was.",
+        affects=JUDGE,
+    )
     pager: Pager = section(Pager, "Which detector raises alarms.")
     limits: Limitations = setting(
         (),

@@ -50,7 +50,8 @@ class BinnedBlock(msgspec.Struct, frozen=True, array_like=True, tag="bin"):
     """Counts of one pane on a section's grid: mergeable by addition, exactly.
 
     `layout` says how `codes` and `counts` are to be read (`stats.block`); `moments` int64 x columns x 2,
-    fixed-point sums; `extra` counts the values of columns that the grid does not know, by name (capped)."""
+    fixed-point sums; `extra` counts the values of columns that the grid does not know, by name (capped); `joint`:
+    the sums of the grid's embedding, int16, int32 or int64 x 64, empty where it has none."""
 
     model: str
     version: str
@@ -63,6 +64,7 @@ class BinnedBlock(msgspec.Struct, frozen=True, array_like=True, tag="bin"):
     counts: bytes
     moments: bytes
     extra: dict[str, int]
+    joint: bytes = b""
 
 
 Block = RawBlock | BinnedBlock

@@ -33,8 +33,10 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "model": _MODEL,
         "version": _VERSION,
         "time": "When the prediction was made. " + _TIME,
-        "features": "Inputs of the model by name: numbers, strings, booleans. null and absent are counted as "
-        "missing, arrays and objects as of the wrong type, numbers beyond float64 as non-finite.",
+        "features": "Inputs of the model by name: numbers, strings, booleans, and embedding vectors: arrays of 2 to "
+        "4096 numbers, watched by their length, norm and 8 random projections (<name>.length, .norm, .p0 to .p7). null "
+        "and absent are counted as missing, other arrays, vectors of another length than the reference's, and objects "
+        "as of the wrong type, numbers beyond float64 as non-finite.",
         "prediction": "What the model answered: a class (string, boolean, integer) or a number.",
         "score": "The model's confidence or probability for its answer.",
         "scores": "Score of each class, by class.",
@@ -268,6 +270,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "counts": "Counts, by layout.",
         "moments": "int64 x columns x 2, fixed-point sums.",
         "extra": "Rows with a value in columns that the grid does not know, by name.",
+        "joint": "Sums of the features of the grid's embedding, int16, int32 or int64 x 64; empty where it has none.",
     },
     "ModelTally": {
         "model": "The model.",

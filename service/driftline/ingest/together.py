@@ -74,7 +74,7 @@ class Together:
 
     def blocks(self, few: Iterable[Few]) -> dict[ModelKey, list[BinnedBlock]]:
         """The blocks of each, as they would be on their own. Left out are those that need a look of their own: with
-        names or values that are not laid out for, with scores of classes, or with events before `since`."""
+        names or values that are not laid out for, with vectors, scores of classes, or events before `since`."""
         if len(self._places) > _MAX_MODELS or 2 * self._stale > len(self._bank.columns):
             self._forget()
         found: dict[ModelKey, list[BinnedBlock]] = {}
@@ -82,7 +82,7 @@ class Together:
         for one in few:
             events = one.events
             times = [event.time for event in events]
-            if min(times) < one.since or any(event.scores for event in events):
+            if min(times) < one.since or one.grid.vectors or any(event.scores for event in events):
                 continue
             rows = one.decoder.rows([event.features for event in events])
             place = self._place(one)

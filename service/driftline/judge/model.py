@@ -145,7 +145,7 @@ class ModelState:
         else:
             self._late(block.stream, chosen.add_binned(section, block, self._closed(block.stream)))
             if block.stream == PAIRS:
-                counts = PaneCounts.empty(len(section.grid.columns))
+                counts = PaneCounts.empty(len(section.grid.columns), section.grid.joint)
                 add_block(counts, block, section.grid)
                 self._write_down(section, block.pane, *counted(section, counts))
 

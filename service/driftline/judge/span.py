@@ -36,7 +36,7 @@ class Span:
         panes = self.panes[block.stream]
         counts = panes.get(pane)
         if counts is None:
-            counts = panes[pane] = PaneCounts.empty(len(section.grid.columns))
+            counts = panes[pane] = PaneCounts.empty(len(section.grid.columns), section.grid.joint)
         add_block(counts, block, section.grid)
         return block.n if pane != block.pane else 0
 

@@ -214,12 +214,15 @@ class BlockDetector:
         mean = float(self.back_y[monitor]) / weight if weight else 0.0
         run = Run(k, sign, int(self.back[monitor]), float(self.back_n[monitor]), weight, mean)
         self.alarm[monitor] = -1
-        of = self.table.monitor == monitor
-        self.log_r[of] = -np.inf
-        for field in (self.onset, self.sum_y, self.sum_w, self.sum_n):
-            field[of] = 0
+        self.forget(self.table.monitor == monitor)
         self._start_recovery(monitor)
         return run
+
+    def forget(self, witnesses: Bools) -> None:
+        """Their evidence starts again from nothing."""
+        self.log_r[witnesses] = -np.inf
+        for field in (self.onset, self.sum_y, self.sum_w, self.sum_n):
+            field[witnesses] = 0
 
     def _start_recovery(self, monitor: int) -> None:
         for field in (self.recovery, self.lowest, self.back, self.back_y, self.back_w, self.back_n):

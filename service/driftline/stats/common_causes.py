@@ -16,11 +16,13 @@ QUALITY: Final = frozenset({"quality", "schema", "cardinality", "constant"})
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """A monitor in alarm: since when (ms), and with how much evidence (nats) it was raised."""
+    """A monitor in alarm: since when (ms), and with how much evidence (nats) it was raised. `columns`: those that it
+    says go together in another way; of other monitors none."""
 
     monitor: str
     onset: int
     log_evidence: float
+    columns: tuple[str, ...] = ()
 
     @property
     def column(self) -> str:
@@ -32,12 +34,19 @@ class Moved(msgspec.Struct, frozen=True):
 
 
 def rank(moved: Iterable[Moved], importance: Mapping[str, float]) -> list[Moved]:
-    """By evidence times importance, most first. `importance`: by pattern of the column's name, 1 where none fits."""
+    """By evidence times importance, most first; what columns do together behind the last of these that have moved by
+    themselves. `importance`: by pattern of the column's name, 1 where none fits."""
 
     def weight(one: Moved) -> float:
         return next((w for pattern, w in importance.items() if fnmatchcase(one.column, pattern)), 1.0)
 
-    return sorted(moved, key=lambda one: (-weight(one) * one.log_evidence, one.monitor))
+    ranked = sorted(moved, key=lambda one: (-weight(one) * one.log_evidence, one.monitor))
+    for one in [one for one in ranked if one.columns]:
+        behind = max((i for i, other in enumerate(ranked) if other.column in one.columns), default=-1)
+        at = ranked.index(one)
+        if behind > at:
+            ranked.insert(behind, ranked.pop(at))
+    return ranked
 
 
 def group(ranked: Sequence[Moved], tied: Iterable[tuple[str, str]], within_ms: int) -> list[list[Moved]]:
@@ -56,6 +65,8 @@ def group(ranked: Sequence[Moved], tied: Iterable[tuple[str, str]], within_ms: i
 
 
 def _together(one: Moved, other: Moved, ties: set[frozenset[str]]) -> bool:
+    if one.column in other.columns or other.column in one.columns:
+        return True
     if one.column == other.column or frozenset((one.column, other.column)) in ties:
         return True
     return one.about in QUALITY and other.about in QUALITY

@@ -9,6 +9,8 @@ import msgspec
 
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.stats.budget import weights
+from driftline.stats.joint import MONITOR
+from driftline.stats.joint_rules import JointRules
 from driftline.stats.profile import Profile
 from driftline.stats.reach import expected_delay, main_witness, smallest_shift, unit_events, unit_length
 from driftline.stats.section import ColumnReference, Section, SelfCheck
@@ -76,10 +78,10 @@ def explain(profile: Profile, settings: DetectionSettings) -> Plan:
     sections = {PREDICTIONS: profile.predictions} | ({PAIRS: profile.pairs} if profile.pairs is not None else {})
     share = weights(
         {
-            (stream, j): column.monitor
+            (stream, j): name
             for stream, section in sections.items()
-            for j, column in enumerate(section.monitored)
-            if not column.why_not
+            for j, (name, why_not) in enumerate(section.paging)
+            if not why_not
         }
     )
     return Plan(
@@ -99,7 +101,8 @@ def explain(profile: Profile, settings: DetectionSettings) -> Plan:
                 monitors=[
                     _monitor(section, column, share.get((stream, j), 0.0), settings)
                     for j, column in enumerate(section.monitored)
-                ],
+                ]
+                + _joint(section, share.get((stream, len(section.paging) - 1), 0.0), settings),
             )
             for stream, section in sections.items()
         ],
@@ -132,6 +135,34 @@ def _monitor(section: Section, column: ColumnReference, weight: float, settings:
         season=column.season.period if column.season is not None else None,
         note=column.note,
     )
+
+
+def _joint(section: Section, weight: float, settings: DetectionSettings) -> list[MonitorPlan]:
+    """What columns do together: how fast depends on how many are in it, so no delays are foretold."""
+    joint = section.joint
+    if joint is None:
+        return []
+    rules = JointRules(section, joint, settings.coalesce, in_events=settings.unit == "events")
+    widest = max(joint.witnesses, key=lambda witness: witness.b)
+    return [
+        MonitorPlan(
+            monitor=MONITOR,
+            stream=section.stream,
+            weight=weight,
+            level=math.log(settings.arl0 / weight) if weight else None,
+            why_not=joint.why_not,
+            watches="what columns do together",
+            unit_values=round(joint.rows / max(joint.units, 1), 1),
+            unit_hours=_hours(section) / max(joint.units, 1),
+            smallest_shift=rules.smallest_shift(),
+            allowance=widest.eps / widest.sigma,
+            a=widest.a,
+            b=widest.b,
+            delays=[],
+            season=None,
+            note="",
+        )
+    ]
 
 
 def _delays(

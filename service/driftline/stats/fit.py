@@ -110,13 +110,7 @@ def _witnesses(
     if expected is not None:
         series = series - expected[time.pane_of[keep]].T
     unit = unit_of[keep[: len(unit_of)]]
-    n = np.bincount(unit, minlength=units).astype(np.float64)
-    seen = n > 0
-    means = np.stack([np.bincount(unit, row[: len(unit)], units) for row in series])[:, seen] / n[seen]
-    a = error_factor * np.stack([event_inflation(series), _inflation_within(series, unit)])
-    b = np.stack([pane_variance(means, n[seen], np.square(data.sigma), line / error_factor) for line in a])
-    b *= error_factor
-    error = settings.z_ref * data.sigma * np.sqrt((a / int(keep.sum()) + b / max(units, 1)).max(axis=0))
+    a, b, error = unit_variance(series, data.sigma, unit, units, error_factor, settings)
     return [
         Witness(
             form=q.form,
@@ -136,6 +130,22 @@ def _witnesses(
         )
         for i, q in enumerate(data.questions)
     ]
+
+
+def unit_variance(
+    series: Floats, sigma: Floats, unit: Index, units: int, error_factor: float, settings: DetectionSettings
+) -> tuple[Floats, Floats, Floats]:
+    """(a [2, K], b [2, K], error of the reference itself [K]) of `series` [K, rows] in order of time, of SD `sigma`.
+    `unit`: of each row, but of those after the last unit. Whatever comes of a season is `error_factor` times as
+    large."""
+    n = np.bincount(unit, minlength=units).astype(np.float64)
+    seen = n > 0
+    means = np.stack([np.bincount(unit, row[: len(unit)], units) for row in series])[:, seen] / n[seen]
+    a = error_factor * np.stack([event_inflation(series), _inflation_within(series, unit)])
+    b = np.stack([pane_variance(means, n[seen], np.square(sigma), line / error_factor) for line in a])
+    b *= error_factor
+    error = settings.z_ref * sigma * np.sqrt((a / series.shape[1] + b / max(units, 1)).max(axis=0))
+    return a, b, error
 
 
 def _single(x: float) -> float:

@@ -29,8 +29,10 @@ from driftline.stats.codes import (
     WRONG_TYPE,
     unseen_code,
 )
+from driftline.stats.embedding import FEATURES, Embedding
 from driftline.stats.lookup import BinLookup
 from driftline.stats.rows import Column, Rows
+from driftline.stats.vectors import lengths_of, settled
 
 __all__ = [
     "CODES",
@@ -122,20 +124,33 @@ class GridColumn(msgspec.Struct, frozen=True, dict=True):
 
 
 class Grid(msgspec.Struct, frozen=True, dict=True):
-    """All columns of a section, sorted by name, and the length of its panes."""
+    """All columns of a section, sorted by name, and the length of its panes. `embedding`: what is summed up of the
+    columns together; None where nothing is. `vectors`: the length of each feature that is a list of numbers."""
 
     columns: list[GridColumn]
     pane_ms: int
+    embedding: Embedding | None = None
+    vectors: dict[str, int] = {}
 
     def __post_init__(self) -> None:
         if self.pane_ms < 1 or len({column.name for column in self.columns}) < len(self.columns):
             raise ValueError("a grid needs a pane length above 0 and columns of different names")
+        if self.embedding is not None and not 0 <= min(self.embedding.columns) <= max(self.embedding.columns) < len(
+            self.columns
+        ):
+            raise ValueError("a grid whose embedding looks at columns that are not there")
 
     @cached_property
     def id(self) -> str:
         """BLAKE2b of the content: equal grids have equal ids, in every process and on every machine."""
-        content = [self.pane_ms, [msgspec.structs.astuple(column) for column in self.columns]]
+        columns = [msgspec.structs.astuple(column) for column in self.columns]
+        content = [self.pane_ms, columns, self.embedding, sorted(self.vectors.items())]
         return hashlib.blake2b(msgspec.msgpack.encode(content), digest_size=16).hexdigest()
+
+    @property
+    def joint(self) -> int:
+        """How many sums a pane holds of the columns together."""
+        return FEATURES if self.embedding is not None else 0
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -198,8 +213,10 @@ def learn_grid(rows: Rows, pane_ms: int, cuts: Mapping[str, Sequence[float]] = M
     """The grid of reference rows. A column that never holds a value has no place in it: that it appears later
     is told as such. A column is numeric if at least half of its values are numbers. `cuts`: finite edges that a
     numeric column must have, by name, at most 32 of each."""
-    columns = [_learn_column(name, rows.columns[name], cuts.get(name, ())) for name in sorted(rows.columns)]
-    return Grid([column for column in columns if column is not None], pane_ms)
+    vectors = lengths_of(rows)
+    held = settled(rows, vectors).columns
+    columns = [_learn_column(name, held[name], cuts.get(name, ())) for name in sorted(held)]
+    return Grid([column for column in columns if column is not None], pane_ms, vectors=vectors)
 
 
 def _learn_column(name: str, column: Column, cuts: Sequence[float]) -> GridColumn | None:

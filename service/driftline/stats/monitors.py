@@ -110,14 +110,14 @@ class ModelMonitors:
     def _share_out(self, streams: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
         share = weights(
             {
-                (stream, j): column.monitor
+                (stream, j): name
                 for stream, monitors in self.streams.items()
                 if stream in streams
-                for j, column in enumerate(monitors.columns)
-                if not column.why_not
+                for j, (name, why_not) in enumerate(monitors.section.paging)
+                if not why_not
             }
         )
-        thresholds = {stream: np.full(len(m.columns), math.inf) for stream, m in self.streams.items()}
+        thresholds = {stream: np.full(len(m.section.paging), math.inf) for stream, m in self.streams.items()}
         for (stream, j), weight in share.items():
             thresholds[stream][j] = math.log(self.settings.arl0 / weight)
         return thresholds

@@ -14,13 +14,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.contracts.blocks import PAIRS
+from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.stats.coarse import coarsen_categories, coarsen_numbers, representatives
 from driftline.stats.codes import CODES, MISSING, WRONG_TYPE
 from driftline.stats.constant_rules import longest_run
 from driftline.stats.encode import encode_cells
 from driftline.stats.fit import Timeline, fit
 from driftline.stats.grid import GridColumn, learn_grid
+from driftline.stats.joint import learn_joint, with_embedding
 from driftline.stats.limit_rules import cuts_of
 from driftline.stats.quality import (
     LABEL_DELAY,
@@ -82,6 +83,8 @@ def learn_section(
         raise ValueError(f"no row to learn the {stream} reference from (p99 label delay: {delay} ms)")
     grid = learn_grid(rows, pane_ms, cuts_of(settings.limits, stream))
     codes = encode_cells(grid, rows)
+    if stream == PREDICTIONS and settings.multivariate:
+        grid = with_embedding(grid, codes)
     pane = rows.times // pane_ms
     ends = np.append(np.flatnonzero(np.diff(pane)) + 1, rows.n)
     bounds = _unit_bounds(np.zeros(rows.n, np.uint8), ends, UNIT_ROWS, UNIT_ROWS)
@@ -108,6 +111,7 @@ def learn_section(
         label_delay_p99_ms=delay,
         traffic=learn_traffic(rows.times, pane_ms) if live else None,
         tied=tied_columns(grid.columns, codes),
+        joint=learn_joint(grid, codes, units, [column.why_not for column in columns], settings),
     )
     check = self_check(section, codes, time, settings)
     return msgspec.structs.replace(section, check=check)

@@ -56,6 +56,7 @@ def relearn_section(
         end=end,
         columns=list(anew.values()),
         check=None,
+        joint=None,
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from driftline.stats.cbe import WitnessTable
 from driftline.stats.grid import Grid, Kind
+from driftline.stats.joint import MONITOR, JointReference
 from driftline.stats.quality import quality_of
 from driftline.stats.season import Season
 from driftline.stats.traffic import Traffic
@@ -129,7 +130,7 @@ class SelfCheck(msgspec.Struct, frozen=True, kw_only=True):
 class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """The reference of one stream: `n` rows in `panes` non-empty panes, events from `start` to `end` (ms). `check`:
     None where nothing pages. `traffic`: None where the rows are no live traffic. `tied`: pairs of columns that go
-    together in the reference, by name."""
+    together in the reference, by name. `joint`: what columns do together; None where that is not watched."""
 
     stream: Stream
     grid: Grid
@@ -142,12 +143,20 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     check: SelfCheck | None = None
     traffic: Traffic | None = None
     tied: list[tuple[str, str]] = []
+    joint: JointReference | None = None
 
     @property
     def monitored(self) -> list[ColumnReference]:
         """First those of values, then those of quality."""
         values = [column for column in self.columns if column.witnesses and column.name not in LIMITED_ONLY]
         return [*values, *(quality_of(column) for column in self.columns if column.quality)]
+
+    @property
+    def paging(self) -> list[tuple[str, str]]:
+        """(name, why it never pages) of all that share the budget of alarms: `monitored`, and what columns do
+        together."""
+        found = [(column.monitor, column.why_not) for column in self.monitored]
+        return found if self.joint is None else [*found, (MONITOR, self.joint.why_not)]
 
     @property
     def pageable(self) -> bool:
@@ -168,40 +177,48 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     @cached_property
     def table(self) -> WitnessTable:
         """The witnesses of `monitored`, in that order."""
-        return _witness_table(self.monitored)
+        columns = self.monitored
+        monitor = [j for j, column in enumerate(columns) for _ in column.witnesses]
+        pairs = [(column, witness) for column in columns for witness in column.witnesses]
+        return _witness_table(monitor, [(w, column.values(w), column.shares) for column, w in pairs])
+
+    @cached_property
+    def joint_table(self) -> WitnessTable:
+        """The witnesses of `joint`."""
+        if self.joint is None:
+            return _witness_table([], [])
+        witnesses = zip(self.joint.witnesses, *self.joint.law, strict=True)
+        return _witness_table([0] * len(self.joint.witnesses), list(witnesses))
 
 
-def _witness_table(columns: list[ColumnReference]) -> WitnessTable:
-    k = sum(len(column.witnesses) for column in columns)
-    monitor = np.repeat(np.arange(len(columns)), [len(column.witnesses) for column in columns])
+def _witness_table(of: list[int], witnesses: list[tuple[Witness, Floats, Floats]]) -> WitnessTable:
+    """`of`: the monitor of each witness, which comes with its values and the law of these in the reference."""
+    k = len(of)
+    monitor = np.array(of, np.intp)
     slope, offset = np.zeros((k, 2, 5)), np.zeros((k, 2, 5))
     weight = np.zeros((k, 2, 5))
     back_slope, back_offset = np.zeros((k, 2)), np.zeros((k, 2))
-    pairs = [(column, witness) for column in columns for witness in column.witnesses]
-    for row, (column, witness) in enumerate(pairs):
-        f = column.values(witness)
+    for row, (witness, f, law) in enumerate(witnesses):
         directions = [s for s, wanted in ((UP, witness.up), (DOWN, witness.down)) if wanted]
         for s in directions:
             if witness.share:
                 cell = bernoulli_evidence(witness.mu, witness.eps, SIGNS[s])
                 back_slope[row, s], back_offset[row, s] = bernoulli_recovery(witness.mu, witness.eps, SIGNS[s])
             else:
-                cell = tilt_evidence(f, column.shares, witness.mu, witness.eps, SIGNS[s])
-                back_slope[row, s], back_offset[row, s] = tilt_recovery(
-                    f, column.shares, witness.mu, witness.eps, SIGNS[s]
-                )
+                cell = tilt_evidence(f, law, witness.mu, witness.eps, SIGNS[s])
+                back_slope[row, s], back_offset[row, s] = tilt_recovery(f, law, witness.mu, witness.eps, SIGNS[s])
             if cell is not None:
                 slope[row, s], offset[row, s] = cell
                 weight[row, s] = witness.weight
-    sums = np.zeros(len(columns))
+    sums = np.zeros(max(of, default=-1) + 1)
     np.add.at(sums, monitor, weight.sum(axis=(1, 2)))
     weight /= np.where(sums > 0.0, sums, 1.0)[monitor, None, None]
     with np.errstate(divide="ignore"):
         log_weight = np.log(weight)
     return WitnessTable(
         monitor=monitor,
-        a=np.array([(witness.a, witness.a_within) for _, witness in pairs]).reshape(-1, 2),
-        b=np.array([(witness.b, witness.b_within) for _, witness in pairs]).reshape(-1, 2),
+        a=np.array([(witness.a, witness.a_within) for witness, _, _ in witnesses]).reshape(-1, 2),
+        b=np.array([(witness.b, witness.b_within) for witness, _, _ in witnesses]).reshape(-1, 2),
         slope=slope,
         offset=offset,
         log_weight=log_weight,

@@ -33,6 +33,7 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     `limits` and `detectors` are those asked for by name; `positive_class`: by pattern of the model's name, the
     outcome that counts as positive (1 and true without); `importance`: by pattern of a column's name, how much its
     drift matters beside others' (1 without): for the order in which alarms are shown, never for whether there is one.
+    `multivariate`: whether references learn what columns do together.
     Raises ValueError on a setting that no reading makes sense of.
     """
 
@@ -46,6 +47,7 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     features_pager: Pager = "cbe"
     errors_pager: Pager = "cbe"
     season: SeasonWanted = "auto"
+    multivariate: bool = True
     limits: tuple[LimitRule, ...] = ()
     detectors: tuple[DetectorRule, ...] = ()
     positive_class: Mapping[str, str] = MappingProxyType({})

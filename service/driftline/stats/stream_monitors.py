@@ -28,6 +28,8 @@ from driftline.stats.constant_rules import ConstantRules
 from driftline.stats.contributions import part_sentence, parts_of
 from driftline.stats.detector_rules import DetectorRule, parse
 from driftline.stats.distances import distances
+from driftline.stats.joint import MONITOR as JOINT
+from driftline.stats.joint_rules import JointRules
 from driftline.stats.limits import Limits
 from driftline.stats.opinions import Opinions
 from driftline.stats.reach import expected_delay, main_witness, smallest_shift, unit_events, unit_length
@@ -81,6 +83,10 @@ class StreamMonitors:
         self.schema = SchemaRules(section)
         self.constant = ConstantRules(section)
         self.traffic = TrafficRules(section.stream, section.traffic, judged_from, self.pane_ms)
+        self.joint = None
+        if section.joint is not None:
+            in_events = settings.unit == "events"
+            self.joint = JointRules(section, section.joint, settings.coalesce, in_events=in_events)
         self.windows = Windows((m, WIDTH))
         self.last = -1
         self.units = Units(section, settings.coalesce, in_events=settings.unit == "events")
@@ -117,7 +123,7 @@ class StreamMonitors:
         return [rule for rule in rules if binary or not parse(rule.detector).binary]
 
     def update(self, pane_start: int, counts: PaneCounts, log_thresholds: Floats) -> list[Change]:
-        """One closed pane. `log_thresholds` [monitors], inf where one may not page.
+        """One closed pane. `log_thresholds` of `section.paging`, inf where one may not page.
 
         Panes that hold nothing, or end before `judged_from`, change nothing. Raises ValueError for counts of
         another grid's shape, for a pane that is no later than the last, and for a start inside a pane."""
@@ -138,7 +144,9 @@ class StreamMonitors:
         changes += self.schema.update(start, end, counts) + self.constant.update(start, end, counts)
         changes += self.limits.update(start, end, counts)
         if self.columns:
-            changes += self._judge(pane, end, counts, log_thresholds)
+            changes += self._judge(pane, end, counts, log_thresholds[: len(self.columns)])
+        if self.joint is not None:
+            changes += self._judge_together(self.joint, pane, end, counts, float(log_thresholds[-1]))
         return changes
 
     def elapse(self, until: int) -> list[Change]:
@@ -171,6 +179,15 @@ class StreamMonitors:
         origin_ms = self._origin * self.pane_ms
         watched = np.where(self._of_values, log_thresholds, np.inf)
         return changes + self.variance.update(unit, alarmed, watched, end, origin_ms, self.pane_ms)
+
+    def _judge_together(
+        self, joint: JointRules, pane: int, end: int, counts: PaneCounts, log_threshold: float
+    ) -> list[Change]:
+        alone = {self.columns[j].name for j in np.flatnonzero(self.detector.alarm >= 0).tolist()}
+        found = joint.update(pane, min(self.pane_ms, end - self.judged_from), counts, log_threshold, alone)
+        if found is None:
+            return []
+        return [joint.change(found, end, self._time(found[1].start), log_threshold)]
 
     def _consult(self, j: int, unit: Unit, z: float, end: int) -> set[str]:
         k = self._main[j]
@@ -269,6 +286,8 @@ class StreamMonitors:
         for j in np.flatnonzero(self.detector.alarm >= 0).tolist():
             onset = self._time(self.detector.run(int(self.detector.alarm[j])).start)
             found.append(Moved(self.columns[j].monitor, onset, self.detector.evidence(j)))
+        if self.joint is not None and (since := self.joint.since()) is not None:
+            found.append(self.joint.moved(self._time(since)))
         return found
 
     @property
@@ -300,7 +319,25 @@ class StreamMonitors:
                     opinions=self._noticed(j),
                 )
             )
+        if self.joint is not None:
+            found.append(self._describe_joint(self.joint, float(log_thresholds[-1])))
         return found
+
+    def _describe_joint(self, joint: JointRules, log_threshold: float) -> MonitorStatus:
+        widest = max(joint.joint.witnesses, key=lambda witness: witness.b)
+        return MonitorStatus(
+            monitor=JOINT,
+            alarm=joint.alarm,
+            why_not=joint.joint.why_not,
+            log_evidence=joint.log_evidence,
+            log_threshold=RECOVERED if joint.alarm else log_threshold,
+            n=joint.judged,
+            smallest_shift=joint.smallest_shift(),
+            a=widest.a,
+            b=widest.b,
+            delay=None,
+            opinions={},
+        )
 
     def _delay(self, column: ColumnReference, main: Witness, log_threshold: float) -> int | None:
         unit, length = unit_events(column, self.section), unit_length(column, self.section, self.settings)
@@ -321,7 +358,7 @@ class StreamMonitors:
             "constant": self.constant.to_state(),
             "traffic": self.traffic.to_state(),
             "limits": self.limits.to_state(),
-        }
+        } | ({} if self.joint is None else {"joint": self.joint.to_state()})
 
     @staticmethod
     def from_state(
@@ -346,6 +383,8 @@ class StreamMonitors:
             monitors.constant = ConstantRules.from_state(section, state["constant"])
             monitors.traffic.restore(state["traffic"])
             monitors.limits = Limits.from_state(section, settings, state["limits"])
+            if monitors.joint is not None:
+                monitors.joint.restore(state["joint"])
         except (KeyError, IndexError, ValueError, TypeError, zlib.error) as error:
             raise StateCorrupt(f"monitors of {section.stream}: {error}") from None
         monitors.opinions = held

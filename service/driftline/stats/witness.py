@@ -34,9 +34,10 @@ EFFECTS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 SMALL_SHARE: Final = 0.01
 """Shares below this are given the step and the smallest effect of this one: a share of 0 has neither."""
 
-Form = Literal["below", "is", "mean", "spread"]
+Form = Literal["below", "is", "mean", "spread", "joint"]
 """below: share of values in coarse bins < `bin`; is: share of values in coarse bin `bin`; mean: the winsorised
-mean in reference SDs; spread: mean squared distance from the reference mean, likewise."""
+mean in reference SDs; spread: mean squared distance from the reference mean, likewise; joint: the mean of feature
+`bin` of the embedding."""
 
 
 class Witness(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,4 +134,7 @@ def tilt_recovery(f: Floats, p: Floats, mu: float, eps: float, sign: float) -> t
 
 
 def _cumulant(theta: Floats, sign: float, f: Floats, p: Floats, mu: float) -> Floats:
-    return np.asarray(np.log(np.exp(theta[:, None] * sign * (f - mu)) @ p))
+    seen = p > 0.0
+    exponents = theta[:, None] * sign * (f[seen] - mu)
+    top = exponents.max(axis=1)
+    return np.asarray(top + np.log(np.exp(exponents - top[:, None]) @ p[seen]))

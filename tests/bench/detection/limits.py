@@ -133,7 +133,7 @@ def _panes(section: Section, values: Floats) -> Iterator[tuple[int, int, PaneCou
     """(positives so far, start, counts) of each pane, by way of blocks."""
     for first in range(0, len(values), CHUNK):
         for block in rows_to_blocks(section.grid, _rows(values[first : first + CHUNK], first), "m", "1", PAIRS):
-            counts = PaneCounts.empty(len(section.grid.columns))
+            counts = PaneCounts.empty(len(section.grid.columns), section.grid.joint)
             add_block(counts, block, section.grid)
             yield block.pane // 1_000 + PANE, block.pane, counts
 

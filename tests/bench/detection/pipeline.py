@@ -78,7 +78,7 @@ class Subject:
             begins = start + np.arange(len(values), dtype=np.int64) * PANE_MS
             rows = self._rows(values.reshape(-1, values.shape[2]), (begins[:, None] + step).ravel())
             for block in rows_to_blocks(self.section.grid, rows, "m", "1", self.stream):
-                counts = PaneCounts.empty(len(self.section.grid.columns))
+                counts = PaneCounts.empty(len(self.section.grid.columns), self.section.grid.joint)
                 add_block(counts, block, self.section.grid)
                 done += counts.n
                 for change in monitors.update(self.stream, block.pane, counts):
