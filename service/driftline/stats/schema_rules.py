@@ -106,6 +106,8 @@ class SchemaRules:
         shares = self.status / self.rows
         broken = (shares >= NEARLY_ALL) & (self._before < HALF)
         for i, column in enumerate(self.section.columns):
+            if not (broken[i].any() or f"{column.name}:schema" in self.verdicts):
+                continue  # all is well, as it was
             which = int(broken[i, 1])
             # What is whole again does not tell which of the two it was.
             words = (
@@ -137,6 +139,8 @@ class SchemaRules:
             return
         for i, overflowing in enumerate(self._overflowing()):
             column = self.section.columns[i]
+            if not (overflowing or f"{column.name}:cardinality" in self.verdicts):
+                continue
             unseen = float(column.fine_counts[UNSEEN : UNSEEN + UNSEEN_COUNTERS].sum()) / self.section.n
             yield _Finding(
                 monitor=f"{column.name}:cardinality",

@@ -80,7 +80,8 @@ class Units:
     def _take(self, due: Bools, rows: Counts, values: Counts) -> Unit:
         of = self._of
         n = values[of].astype(np.float64)
-        raw = (self._f * self.counts[of]).sum(axis=1) / np.maximum(n, 1.0)
+        sums = np.einsum("kw,kw->k", self._f, self.counts.astype(np.float64)[of])  # a product of 64 a witness
+        raw = sums / np.maximum(n, 1.0)
         y, ratio = raw, np.ones(len(n))
         if self._seasons:
             y = raw.copy()

@@ -16,7 +16,7 @@ import numpy as np
 from driftline.contracts.blocks import PREDICTIONS, BinnedBlock
 from driftline.judge.model import ModelState
 from driftline.stats.block import rows_to_blocks
-from driftline.stats.profile import Profile, make_profile
+from driftline.stats.profile import Profile, encode_profile, make_profile
 from driftline.stats.reference import learn_section
 from driftline.stats.rows import Column, Rows
 from driftline.stats.settings import DetectionSettings
@@ -89,7 +89,7 @@ def _one_model(features: int) -> list[tuple[str, str]]:
         (f"{what}: judge's CPU a pane", f"{1e3 * judged / len(blocks):.2f} ms, {monitors} monitors"),
         (f"{what}: writing the state, once a commit", f"{1e3 * written:.2f} ms"),
         (f"{what}: stored state", f"{size / 1024:.0f} kB, {size / monitors:,.0f} bytes a monitor"),
-        (f"{what}: the profile", f"{len(msgspec.msgpack.encode(profile)) / 1024:.0f} kB"),
+        (f"{what}: the profile", f"{len(encode_profile(profile)) / 1024:.0f} kB on the log"),
     ]
 
 
