@@ -5,7 +5,7 @@ A column has a number here, for as long as its grid is kept. About 3 kB a column
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from driftline.stats.rows import Index
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.uint8]
 
+_STEPS: Final = (128, 64, 32, 16, 8, 4, 2, 1)
 _NUMERIC: Final = 0
 _RATE: Final = 1
 _CATEGORICAL: Final = 2
@@ -31,8 +32,8 @@ class GridBank:
         self.columns: list[GridColumn] = []
         self._edges = np.full((64, STRIDE), np.inf)
         self._cells = np.zeros((64, CELLS), np.uint8)
-        self._middle = np.zeros(64)
-        self._spread = np.ones(64)
+        self._cell_center = np.zeros(64)
+        self._cell_factor = np.ones(64)
         self._kind = np.zeros(64, np.uint8)
         self._center = np.zeros(64)
         self._factor = np.ones(64)
@@ -46,22 +47,23 @@ class GridBank:
         for i, column in enumerate(grid.columns, first):
             edges = column.edge_values
             self._edges[i, : len(edges)] = edges
-            self._middle[i], self._spread[i], self._cells[i] = cells_on(edges)
+            self._cell_center[i], self._cell_factor[i], self._cells[i] = cells_on(edges)
             self._kind[i] = _KINDS[column.kind]
             self._center[i] = column.center
             self._factor[i] = MOMENT_UNIT / column.scale
         return first
 
     def _grow(self, room: int) -> None:
-        edges, used = np.full((room, STRIDE), np.inf), len(self._kind)
-        edges[:used] = self._edges
-        self._edges = edges
-        cells = np.zeros((room, CELLS), np.uint8)
-        cells[:used] = self._cells
-        self._cells = cells
-        self._kind = np.concatenate([self._kind, np.zeros(room - used, np.uint8)])
-        self._middle, self._center = (np.append(a, np.zeros(room - used)) for a in (self._middle, self._center))
-        self._spread, self._factor = (np.append(a, np.ones(room - used)) for a in (self._spread, self._factor))
+        def longer(kept: npt.NDArray[Any], filler: float) -> npt.NDArray[Any]:
+            new = np.full((room, *kept.shape[1:]), filler, kept.dtype)
+            new[: len(kept)] = kept
+            return new
+
+        self._edges = longer(self._edges, np.inf)
+        self._cells = longer(self._cells, 0)
+        self._cell_center, self._cell_factor = longer(self._cell_center, 0), longer(self._cell_factor, 1)
+        self._kind = longer(self._kind, 0)
+        self._center, self._factor = longer(self._center, 0), longer(self._factor, 1)
 
     def measured(self, columns: Index) -> npt.NDArray[np.bool_]:
         """Which of the columns have moments."""
@@ -81,11 +83,22 @@ class GridBank:
 
     def _bins(self, columns: Index, values: Floats) -> Codes:
         """How many of its column's edges are at or below each value."""
-        cell = place(values, self._middle.take(columns), self._spread.take(columns))
+        cell = place(values, self._cell_center.take(columns), self._cell_factor.take(columns))
         cell += columns * CELLS
         found, crowded = settle(values, cell, self._cells.ravel(), self._edges.ravel(), columns * STRIDE)
-        for i in np.flatnonzero(crowded).tolist():
-            found[i] = self.columns[columns[i]].edge_values.searchsorted(values[i], side="right")
+        left = np.flatnonzero(crowded)
+        if len(left):
+            found[left] = self._searched(columns[left], values[left])
+        return found
+
+    def _searched(self, columns: Index, values: Floats) -> Codes:
+        """The same by a binary search, all values in step."""
+        edges, at = self._edges.ravel(), columns * STRIDE - 1
+        found = np.zeros(len(values), np.uint8)
+        for step in _STEPS:
+            moved = np.where(edges.take(at + step) <= values, np.uint8(step), np.uint8(0))
+            found += moved
+            at += moved
         return found
 
     def standardised(self, columns: Index, values: Floats) -> Floats:
