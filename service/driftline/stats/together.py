@@ -18,7 +18,7 @@ from driftline.stats.bank import GridBank
 from driftline.stats.block import merge_extra
 from driftline.stats.codes import CODES, MISSING
 from driftline.stats.encode import MAX_Z
-from driftline.stats.grid import MOMENT_UNIT, Grid
+from driftline.stats.grid import MOMENT_UNIT
 from driftline.stats.layout import CELLS, SPARSE, encode_moments
 from driftline.stats.rows import Index
 
@@ -30,14 +30,15 @@ _CLIP: Final = float(MAX_Z * MOMENT_UNIT)
 
 
 class Group(NamedTuple):
-    """`n` rows of one model version and stream, on a grid whose first column is number `first` in the bank."""
+    """Rows of one model version and stream, on a grid of `width` columns whose first is number `first` in the bank."""
 
     model: str
     version: str
     stream: str
-    grid: Grid
+    grid: str
+    pane_ms: int
     first: int
-    n: int
+    width: int
 
 
 @dataclass(slots=True)
@@ -54,11 +55,11 @@ class Cells:
 
 
 def blocks_together(
-    bank: GridBank, groups: Sequence[Group], times: npt.NDArray[np.int64], cells: Cells
+    bank: GridBank, groups: Sequence[Group], owner: Index, times: npt.NDArray[np.int64], cells: Cells
 ) -> list[list[BinnedBlock]]:
-    """The blocks of each group. `times`: ms [R], the rows of one group after those of the other."""
-    panes = _Panes(groups, times)
-    widths = np.array([len(group.grid.columns) for group in groups], np.intp)[panes.group]
+    """The blocks of each group. `owner` [R]: the number of each row's group, ascending; `times`: ms [R]."""
+    panes = _Panes(groups, owner, times)
+    widths = np.array([group.width for group in groups], np.intp)[panes.group]
     firsts = np.array([group.first for group in groups], np.intp)[panes.group]
     ends = np.cumsum(widths)  # counting the columns of all blocks
     starts = ends - widths
@@ -105,7 +106,7 @@ def blocks_together(
                 group.model,
                 group.version,
                 group.stream,
-                group.grid.id,
+                group.grid,
                 start,
                 n,
                 layout,
@@ -122,10 +123,8 @@ class _Panes:
     """The panes that rows of groups fall into, one group's after the other's, by time: `group`, `start` (ms) and
     number of `rows` of each; `of_row` says which is a row's."""
 
-    def __init__(self, groups: Sequence[Group], times: npt.NDArray[np.int64]) -> None:
-        sizes = [group.n for group in groups]
-        lengths = np.array([group.grid.pane_ms for group in groups], np.int64)
-        owner = np.repeat(np.arange(len(groups)), sizes)
+    def __init__(self, groups: Sequence[Group], owner: Index, times: npt.NDArray[np.int64]) -> None:
+        lengths = np.array([group.pane_ms for group in groups], np.int64)
         start = times - times % lengths[owner]
         order = None
         same = owner[1:] == owner[:-1]
