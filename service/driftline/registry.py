@@ -142,7 +142,8 @@ class ProfileRegistry:
         return self._standings.get((model, version), Standing())
 
     def profile(self, model: str, version: str) -> Profile | None:
-        return self.standing(model, version).profile
+        standing = self._standings.get((model, version))
+        return None if standing is None else standing.profile
 
     def epochs(self, model: str, version: str) -> tuple[Profile, ...]:
         """The profiles in force, one after the other in event time."""

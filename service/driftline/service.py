@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+import contextlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from driftline.answering import CONDITION, watch_servers
 from driftline.clock import SystemClock
@@ -23,6 +23,7 @@ from driftline.runtime.kafka_writer import KafkaWriter
 from driftline.runtime.log import LogReader
 from driftline.runtime.loop import Loop
 from driftline.runtime.stage import Stage
+from driftline.stopping import CLOSING_S, Running, run_until_stopped
 from driftline.telemetry import HealthServer, Metrics, Progress, Readiness, log
 from driftline.telemetry.loop_metrics import LoopMetrics
 from driftline.wiring import (
@@ -41,12 +42,11 @@ from driftline.wiring import (
 )
 
 STAGES: tuple[StageName, ...] = ("ingest", "judge", "react")
-GRACE_S = 10.0
 
 
 class Service:
-    """Runs stages until stopped. A second signal, or `GRACE_S` after the first, ends the process where it
-    stands: nothing is lost by that, the next owner goes on from the store."""
+    """Runs stages until stopped, in a process of its own. What hangs is abandoned (`stopping.py`): nothing is lost by
+    that, the next owner goes on from the store."""
 
     def __init__(self, config: Config, stages: Sequence[StageName]) -> None:
         self._config = config
@@ -75,42 +75,28 @@ class Service:
             loops = [await (self._react() if name == "react" else self._loop(name)) for name in self._stages]
             self._readiness.met("log")
             self._readiness.met("started")
-            await self._until_stopped(loops)
+            log("service.started")
+            await self._watched(loops)
         finally:
-            await health.stop()
-            await self._writer.close()
-            await self._reader.close()
-            await self._store.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSING_S):
+                    await health.stop()
+                    await self._writer.close()
+                    await self._reader.close()
+                    await self._store.close()
+                    log("service.stopped")
 
-    async def _until_stopped(self, loops: Sequence[Running]) -> None:
-        def stop() -> None:
-            log("service.stopping")
-            for loop in loops:
-                loop.stop()
-
-        running = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            running.add_signal_handler(name, stop)
-        tasks = [asyncio.create_task(loop.run()) for loop in loops]
+    async def _watched(self, stages: Sequence[Running]) -> None:
         topics = [spec.name for spec in topic_specs(self._config)]
         watchers = [
-            asyncio.create_task(self._watch_readiness(loops)),
+            asyncio.create_task(self._watch_readiness(stages)),
             asyncio.create_task(watch_servers(self._describe, topics, self._store, self._readiness)),
         ]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            stop()
-            _, late = await asyncio.wait(tasks, timeout=GRACE_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-            for task in tasks:
-                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                    raise error
+            await run_until_stopped(stages)
         finally:
             for watcher in watchers:
                 watcher.cancel()
-            await asyncio.wait(watchers, timeout=1)
 
     async def _describe(self) -> dict[str, int]:
         async with KafkaTopics(self._kafka) as topics:
@@ -175,19 +161,6 @@ class Service:
             observer = JudgeReadiness(self._registry, self._metrics, self._progress, self._clock, self._readiness)
         settings = loop_settings(self._config, name, structure=f"{blocks} partitions of {topics.blocks}")
         return Loop(stage, consumer, self._writer, self._store, self._clock, settings, observer)
-
-
-class Running(Protocol):
-    """A stage while it runs."""
-
-    @property
-    def waiting(self) -> frozenset[int]:
-        """Partitions that are assigned and not taken over yet."""
-        ...
-
-    async def run(self) -> None: ...
-
-    def stop(self) -> None: ...
 
 
 class ReadinessObserver(LoopMetrics):

@@ -19,8 +19,7 @@ from typer.testing import CliRunner, Result
 
 from backtest import making
 from driftline.cli import app
-from driftline.runtime.embedded import EmbeddedServers
-from support.servers import unique
+from support.servers import AnyServers, connection, unique
 
 T0 = 1_700_000_000_000
 SAID = ("model", "version", "monitor", "time", "onset", "sentence", "severity", "effect")
@@ -28,11 +27,10 @@ pytestmark = pytest.mark.connected
 
 
 @pytest.fixture
-def environ(servers: EmbeddedServers) -> dict[str, str]:
+def environ(servers: AnyServers) -> dict[str, str]:
+    kafka = connection(servers)["kafka"]
     return {
-        "DRIFTLINE_KAFKA__BOOTSTRAP": servers.kafka_bootstrap,
-        "DRIFTLINE_KAFKA__IDEMPOTENT": "false",
-        "DRIFTLINE_KAFKA__END_LAGS": "true",
+        **{f"DRIFTLINE_KAFKA__{name.upper()}": str(value) for name, value in kafka.items()},
         "DRIFTLINE_KAFKA__GROUP": unique("group"),
         "DRIFTLINE_KAFKA__SESSION_TIMEOUT_MS": "2000",
         "DRIFTLINE_KAFKA__REBALANCE_TIMEOUT_MS": "3000",

@@ -13,7 +13,7 @@ from numpy.random import Generator
 from driftline.contracts.decode import Decoder
 from driftline.contracts.events import Prediction
 from driftline.ingest.columns import BlockMaker, prediction_rows
-from driftline.ingest.together import MAX_EVENTS, Few, Together
+from driftline.ingest.together import MAX_EVENTS, Together
 from driftline.registry import ModelKey
 from driftline.stats.bank import GridBank
 from driftline.stats.block import rows_to_blocks
@@ -105,7 +105,7 @@ def world(seed: int) -> tuple[Generator, dict[ModelKey, Profile], dict[ModelKey,
 @pytest.mark.parametrize("odd", [0.0, 0.1, 0.8])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_same_blocks(seed: int, odd: float) -> None:
-    """Mutations: in `GridBank._bins`, `reached < values`; in `_joint`, take rows as sorted; in `_sum_features`, `held
+    """Mutations: in `GridBank._bins`, `cell += CELLS`; in `_joint`, take rows as sorted; in `_sum_features`, `held
     > CHUNK` and no more at the end."""
     rng, profiles, names = world(seed)
     together, alone = BlockMaker(), BlockMaker()
@@ -126,9 +126,8 @@ def test_the_same_blocks(seed: int, odd: float) -> None:
     assert taken > 30
 
 
-def few(key: ModelKey, events: Sequence[Prediction], profile: Profile) -> Few:
-    grid = profile.predictions.grid
-    return Few(key, events, grid, BlockMaker()._decoder(*key, grid).decoder, SINCE)
+def together() -> Together:
+    return BlockMaker()._together
 
 
 def test_ordinary_events_are_taken() -> None:
@@ -140,7 +139,7 @@ def test_ordinary_events_are_taken() -> None:
     events[3] = Prediction(
         id="3", model=key[0], version="1", time=SINCE, features=strange, prediction="yes", latency_ms=3.0
     )
-    found = Together().blocks([few(key, events, profiles[key])])
+    found = together().blocks({key: events}, {key: [profile] for key, profile in profiles.items()})
     assert list(found[key]) == BlockMaker()._alone(*key, events, [profiles[key]])[0]
     assert any(block.extra.get("latency_ms") == 1 for block in found[key])
 
@@ -156,15 +155,19 @@ def test_others_are_left_out(what: str) -> None:
         "class scores": replace(event, scores={"yes": 0.5}),
         "before the reference": replace(event, time=SINCE - 1),
     }[what]
-    assert not Together().blocks([few(key, [event, other], profiles[key])])
+    assert not together().blocks({key: [event, other]}, {key: [profile] for key, profile in profiles.items()})
+    assert not together().blocks({key: [other, event]}, {key: [profile] for key, profile in profiles.items()})
 
 
 def test_a_bank_of_grids() -> None:
-    """Codes of each column are its grid's, beside whatever others: also at and next to every edge."""
+    """Codes of each column are its grid's, beside whatever others: also at and next to every edge.
+
+    Mutation: in `GridBank._bins`, nothing left to search for."""
     rng = np.random.default_rng(9)
     bank = GridBank()
     for i in range(70):
-        values = rng.normal(size=300).round(i % 3) * 10.0 ** rng.integers(-200, 200)
+        values = rng.normal(size=300) ** (1, 1, 1, 1, 25)[i % 5]  # the last: tails with many edges a cell
+        values = (values.round(i % 3) if i % 5 < 3 else values) * 10.0 ** rng.integers(-200, 200)
         grid = learn_grid(Rows(np.arange(300), np.zeros(300, np.uint64), {"x": Column(values)}), 1_000)
         edges = grid.columns[0].edge_values
         asked = np.concatenate([edges, np.nextafter(edges, np.inf), np.nextafter(edges, -np.inf), [-1e308, 1e308]])

@@ -32,7 +32,7 @@ from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_topics import KafkaTopics
 from driftline.runtime.kafka_writer import KafkaWriter
 from driftline.runtime.log import Outgoing
-from driftline.service import GRACE_S
+from driftline.stopping import GRACE_S, LAST_S
 from driftline.wiring import kafka_settings, topic_specs
 from kills.wire import Wire
 from kills.workload import BLOCKS, REFERENCE_EVENTS, REFERENCE_PAIRS, SOURCES
@@ -47,7 +47,9 @@ PARTITIONS: Final[Mapping[StageName, int]] = {"ingest": SOURCES, "judge": BLOCKS
 STAGES: Final = tuple(PARTITIONS)
 _OWNERSHIP: Final = re.compile(r"partition\.(owned|released) .*?stage=(\w+) partition=(\d+)")
 _TAIL_LINES: Final = 25
-_STOP_S: Final = 15.0
+_STOP_S: Final = LAST_S + 10
+PATIENCE_S: Final = 60.0
+"""How long a condition is waited for: only a loaded machine needs so much."""
 
 
 def slots(stage: StageName) -> set[str]:
@@ -218,7 +220,11 @@ class Cluster:
         return sum([await self._store.next_of(stage, p) for p in range(PARTITIONS[stage])])
 
     async def until(
-        self, what: str, holds: Callable[[], Awaitable[bool] | bool], within_s: float = 20.0, every_s: float = 0.02
+        self,
+        what: str,
+        holds: Callable[[], Awaitable[bool] | bool],
+        within_s: float = PATIENCE_S,
+        every_s: float = 0.02,
     ) -> float:
         """Poll until `holds`; the seconds it took. Fails with the ends of all logs after `within_s`, or at once
         if a worker has ended by itself."""
@@ -239,7 +245,7 @@ class Cluster:
     async def positions(self, stage: StageName) -> list[int]:
         return [await self._store.next_of(stage, p) for p in range(PARTITIONS[stage])]
 
-    async def all_counted(self, within_s: float = 20.0) -> None:
+    async def all_counted(self) -> None:
         """Until all that was published stands in the ledger, and judge has read the ledger to its end."""
         blocks = self.config.topics.blocks
 
@@ -256,8 +262,8 @@ class Cluster:
             positions = await self.positions("judge")
             return all(positions[partition] >= bounds.end for partition, bounds in ends.items())
 
-        await self.until("ingest folds everything", folded, within_s)
-        await self.until("judge reads everything", judged, within_s, every_s=0.1)
+        await self.until("ingest folds everything", folded)
+        await self.until("judge reads everything", judged, every_s=0.1)
 
     # Audit
 

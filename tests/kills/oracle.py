@@ -7,12 +7,12 @@ from kills.cluster import Cluster
 from kills.workload import Said, Workload
 
 
-async def finish(cluster: Cluster, work: Workload, clean: Said, within_s: float = 20.0) -> Spoken:
+async def finish(cluster: Cluster, work: Workload, clean: Said) -> Spoken:
     """Wait until everything is counted, close the panes, stop, and add everything up; what was said.
 
     The counts are taken from the `blocks` topic and from the store's keys by code that shares nothing with the
     pipeline (`driftline.demo.audit`)."""
-    await cluster.all_counted(within_s)
+    await cluster.all_counted()
     await cluster.publish(work.closing)
     await cluster.all_counted()
     await cluster.stop()

@@ -13,7 +13,7 @@ from kills.cluster import SESSION_S, STAGES, Cluster, StageName, Worker, slots
 from kills.oracle import finish
 from kills.workload import Said, Workload
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
 
 _HALF: Final = 6_000
 """Records that are published before the sleepers awake."""

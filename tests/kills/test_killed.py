@@ -15,13 +15,12 @@ from kills.oracle import finish
 from kills.wire import Where
 from kills.workload import BLOCKS, Said, Workload
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
 
 _KILLS: Final = 3
 _SEED: Final = 7
 
 
-@pytest.mark.timeout(60)
 async def test_killed_at_random_moments(cluster: Cluster, work: Workload, clean: Said) -> None:
     """A1, A2: ingest and judge are killed three times each, at random points of a growing backlog, and started
     again at once.
@@ -48,7 +47,6 @@ async def test_killed_at_random_moments(cluster: Cluster, work: Workload, clean:
     await finish(cluster, work, clean)
 
 
-@pytest.mark.timeout(60)
 async def test_killed_at_the_write(cluster: Cluster, work: Workload, clean: Said) -> None:
     """A1, A2: ingest and judge are killed once with their compare-and-set on its way to the store (what was
     folded is lost), and once with its answer on the way back (it was applied; nothing of the range is published).

@@ -11,7 +11,7 @@ from kills.cluster import STAGES, Cluster
 from kills.oracle import finish
 from kills.workload import Said, Workload
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
 
 
 async def test_sigterm_under_load(cluster: Cluster, work: Workload, clean: Said) -> None:

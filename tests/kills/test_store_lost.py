@@ -12,7 +12,7 @@ from kills.oracle import finish
 from kills.workload import Said, Workload
 from support.servers import AnyServer, AnyServers
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
 
 _AWAY_S: Final = 2.5
 _BEFORE: Final = 5_000

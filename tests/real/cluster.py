@@ -18,9 +18,9 @@ from driftline.demo.memory_audit import StoreAudit
 from driftline.demo.settings import clean_environment
 from driftline.demo.signals import Spoken
 from driftline.runtime.log import Outgoing
-from kills.cluster import PARTITIONS, Cluster, StageName, Worker
+from kills.cluster import PARTITIONS, PATIENCE_S, Cluster, StageName, Worker
 
-_COMMAND_S = 30.0
+_COMMAND_S = 60.0
 _ADDRESS = re.compile(r"http\.listening address=(\S+)")
 
 
@@ -69,7 +69,7 @@ class RealCluster(Cluster):
         await self.publish(records)
         return True
 
-    async def ended(self, worker: Worker, within_s: float = 20.0) -> str:
+    async def ended(self, worker: Worker, within_s: float = PATIENCE_S) -> str:
         """Wait until a worker ends by itself, with the exit code that calls for the operator; its log."""
         code = await asyncio.to_thread(worker.process.wait, within_s)
         self.workers.remove(worker)

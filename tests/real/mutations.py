@@ -8,6 +8,7 @@ import sys
 from faults.mutations import Mutation, main
 
 LOOP, TAKEOVER, RETRY = "runtime/loop.py", "runtime/takeover.py", "runtime/retry.py"
+WRITER = "runtime/kafka_writer.py"
 CONSUMER, READER, KAFKA = "runtime/kafka_consumer.py", "runtime/kafka_reader.py", "runtime/kafka.py"
 REDIS, STAGE, SERVICE, ANSWERING = "runtime/redis_client.py", "ingest/stage.py", "service.py", "answering.py"
 
@@ -16,12 +17,19 @@ _WAIT = "            await sleep(wait)\n            wait = min(2 * wait, LONGEST
 
 MUTATIONS = [
     Mutation(RETRY, _GIVE_UP + _WAIT + _GIVE_UP, _WAIT, "test_workers.py", "stopped_while_the_store"),
+    Mutation(
+        WRITER,
+        "        while not sender.done():",
+        "        while False:",
+        "test_workers.py",
+        "stopped_while_the_broker",
+    ),
     Mutation(LOOP, 'self._release(partition, "revoked")', "pass", "test_workers.py", "one_to_four"),
     Mutation(LOOP, "            self._wanted[partition] = False\n", "", "test_workers.py", "flaps"),
     Mutation(
         KAFKA,
-        'return Transient(f"{where}: cannot be reached")',
-        'return Misconfigured(f"{where}: cannot be reached")',
+        'return Transient(f"{where}: no answer within',
+        'return Misconfigured(f"{where}: no answer within',
         "test_broker.py",
         "away_and_back",
     ),
@@ -74,14 +82,14 @@ MUTATIONS = [
         "if bounds.end > max(owned.position, await self._consumer.position(owned.slot.partition)):",
         "if bounds.end > owned.position:",
         "test_holes.py",
-        "aborted",
+        "test_aborted_transactions and not stall",
     ),
     Mutation(
         LOOP,
         "if bounds.end <= max(owned.position, await self._consumer.position(owned.slot.partition)):",
         "if bounds.end <= owned.position:",
         "test_holes.py",
-        "aborted",
+        "no_stall",
     ),
     Mutation(
         LOOP,

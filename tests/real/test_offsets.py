@@ -20,7 +20,7 @@ from real.cluster import RealCluster
 from support.real import RealServers
 from support.servers import kafka_settings, unique
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 _FIRST, _SECOND = 1_500, 3_000
 _GONE: Final = 40

@@ -17,7 +17,7 @@ from real.cluster import Health, RealCluster, incidents
 from support.own import missing
 from support.real import RealServers
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 _BEFORE: Final = 3_000
 _FROZEN_S: Final = 7.0

@@ -21,7 +21,7 @@ from kills.workload import BLOCKS, SOURCES, Workload
 from real.admin import Admin
 from real.cluster import Health, RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 _OBSERVED: Final = {"runtime": {"http": {"port": 0}, "watchdog_s": 5}}
 

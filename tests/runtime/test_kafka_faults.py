@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aiokafka import TopicPartition, errors
+from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 
 from driftline.errors import DriftlineError, LogGap, Misconfigured, PublishRefused, Transient
 from driftline.runtime.embedded import EmbeddedServer, embedded_broker
@@ -114,6 +116,48 @@ async def test_a_broker_that_goes_away_and_comes_back(broker: EmbeddedServer) ->
     assert [r.value for r in await reader.read("events", 0, 0, 9)] == [b"v"]
     await writer.close()
     await reader.close()
+
+
+class Following:
+    """Reads every partition from its beginning."""
+
+    def __init__(self, consumer: KafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def on_assigned(self, partitions: Collection[int]) -> None:
+        for partition in partitions:
+            self._consumer.seek(partition, 0)
+
+    async def on_revoked(self, partitions: Collection[int]) -> None: ...
+
+
+@pytest.mark.embedded
+async def test_a_member_leaves_while_the_broker_is_away(broker: EmbeddedServer) -> None:
+    """A4. Closing is no cancellation of the one who closes: what a loop has failed with is not lost by it.
+
+    Mutation: `end_consumer` awaits aiokafka's `stop` itself.
+    """
+    settings = replace(KafkaSettings.embedded(broker.address), request_timeout_ms=5_000)
+    async with KafkaTopics(settings) as topics:
+        await topics.create([TopicSpec("events", 1)])
+    writer, consumer = KafkaWriter(settings), KafkaConsumer(settings, "events", "group")
+    await writer.publish([Outgoing("events", 0, b"k", b"v")])
+    await writer.close()
+    await consumer.start(Following(consumer))
+    while not await consumer.poll(1, 0.1):
+        pass
+    broker.stop(kill=True)
+    with suppress(Transient):
+        await consumer.poll(1, 0.5)  # it fetches, in vain
+    async with asyncio.timeout(10):
+        await consumer.close()
+
+
+async def test_what_ends_a_consumer_is_there() -> None:
+    """`end_consumer` closes connections by a name that aiokafka does not promise. If this fails after an update, look
+    into `AIOKafkaConsumer.stop` for its successor."""
+    consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:9")
+    assert asyncio.iscoroutinefunction(consumer._client.close)
 
 
 @pytest.mark.connected

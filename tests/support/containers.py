@@ -14,7 +14,7 @@ from support import apache_kafka, redis_server
 from support.own import Unavailable, free_port
 
 _REDIS: Final = "redis:7.4"
-_READY_S: Final = 60.0
+_READY_S: Final = 120.0
 
 
 def require_docker() -> None:

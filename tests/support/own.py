@@ -63,6 +63,7 @@ class OwnServer(EmbeddedServer):
     """A child process that is given time to stop in order, and can be frozen."""
 
     version = ""
+    ready_s = 120.0  # Kafka after a kill, with the topics of all tests, on a loaded machine
 
     def stop(self, *, kill: bool = False) -> None:
         if self._process is not None and not kill:

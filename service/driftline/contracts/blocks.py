@@ -46,7 +46,7 @@ class RawBlock(msgspec.Struct, frozen=True, array_like=True, tag="raw"):
         return len(self.times) // 8
 
 
-class BinnedBlock(msgspec.Struct, frozen=True, array_like=True, tag="bin"):
+class BinnedBlock(msgspec.Struct, frozen=True, array_like=True, tag="bin", gc=False):
     """Counts of one pane on a section's grid: mergeable by addition, exactly.
 
     `layout` says how `codes` and `counts` are to be read (`stats.block`); `moments` int64 x columns x 2,
@@ -70,7 +70,7 @@ class BinnedBlock(msgspec.Struct, frozen=True, array_like=True, tag="bin"):
 Block = RawBlock | BinnedBlock
 
 
-class ModelTally(msgspec.Struct, frozen=True, array_like=True):
+class ModelTally(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a range did for one model. `version` is empty for outcomes that have met no prediction."""
 
     model: str

@@ -13,7 +13,7 @@ from driftline.contracts.blocks import PAIRS, PREDICTIONS, Block
 from driftline.contracts.events import Label, Prediction
 from driftline.contracts.features import FeatureDecoder
 from driftline.ingest.pairs import Pair, hash_ids, number_column, pair_rows
-from driftline.ingest.together import FEATURE_PREFIX, MAX_EVENTS, Few, Together
+from driftline.ingest.together import FEATURE_PREFIX, Together
 from driftline.registry import ModelKey
 from driftline.stats.block import rows_to_blocks
 from driftline.stats.grid import MISSING, Grid
@@ -83,7 +83,7 @@ class BlockMaker:
     def __init__(self, positive_class: Mapping[str, str] = MappingProxyType({})) -> None:
         self._positive_class = positive_class
         self._features: dict[ModelKey, tuple[str, FeatureColumns]] = {}
-        self._together = Together()
+        self._together = Together(lambda *of: self._decoder(*of).decoder)
 
     def predictions(
         self, groups: Mapping[ModelKey, Sequence[Prediction]], profiles: Mapping[ModelKey, Sequence[Profile]]
@@ -92,24 +92,13 @@ class BlockMaker:
         no block."""
         together: Mapping[ModelKey, Sequence[Block]] = {}
         if len(groups) >= _SEVERAL:
-            together = self._together.blocks(self._few(groups, profiles))
+            together = self._together.blocks(groups, profiles)
         for key, events in groups.items():
             blocks = together.get(key)
             if blocks is not None:
                 yield key, blocks, 0
             else:
                 yield key, *self._alone(*key, events, profiles.get(key, ()))
-
-    def _few(
-        self, groups: Mapping[ModelKey, Sequence[Prediction]], profiles: Mapping[ModelKey, Sequence[Profile]]
-    ) -> Iterator[Few]:
-        for key, events in groups.items():
-            if len(events) > MAX_EVENTS or len(found := profiles.get(key, ())) != 1:
-                continue
-            section = _binning(found[0], PREDICTIONS)
-            if section is not None:
-                decoder = self._decoder(*key, section.grid).decoder
-                yield Few(key, events, section.grid, decoder, found[0].since(PREDICTIONS))
 
     def _alone(
         self, model: str, version: str, events: Sequence[Prediction], profiles: Sequence[Profile]

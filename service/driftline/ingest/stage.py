@@ -215,15 +215,15 @@ class IngestStage:
     def _fold_predictions(self, shares: _Shares, prepared: Prepared) -> None:
         groups = prepared.predictions
         for key, blocks, early in self._maker.predictions(groups, prepared.profiles):
-            shares.add(*key, blocks, predictions=len(groups[key]), before_reference=early)
+            shares.add(key, blocks, predictions=len(groups[key]), before_reference=early)
 
     def _fold_pairs(
         self, shares: _Shares, pairs: Sequence[Pair], profiles: Mapping[ModelKey, Sequence[Profile]]
     ) -> None:
-        for (model, version), of_model in by_model(pairs).items():
-            blocks, _ = self._maker.pairs(model, version, of_model, profiles.get((model, version), ()))
-            shares.add(model, version, blocks, outcomes_joined=len(of_model))
-            shares.of(model).emitted.extend(offset_of(p.origin) for p in of_model)
+        for key, of_model in by_model(pairs).items():
+            blocks, _ = self._maker.pairs(*key, of_model, profiles.get(key, ()))
+            shares.add(key, blocks, outcomes_joined=len(of_model))
+            shares.of(key[0]).emitted.extend(offset_of(p.origin) for p in of_model)
 
     def _bundles(self, shares: _Shares, batch: Batch, prepared: Prepared) -> list[Outgoing]:
         settings = self._settings
@@ -282,10 +282,12 @@ class _Shares:
     def of(self, model: str) -> _Share:
         return self.shares[blocks_partition(model, len(self.shares))]
 
-    def add(self, model: str, version: str, blocks: Sequence[Block], **counts: int) -> None:
-        share = self.of(model)
+    def add(self, key: ModelKey, blocks: Sequence[Block], **counts: int) -> None:
+        share = self.of(key[0])
         share.blocks.extend(blocks)
-        tally = share.counts.setdefault((model, version), {})
+        tally = share.counts.setdefault(key, counts)
+        if tally is counts:
+            return
         for name, count in counts.items():
             tally[name] = tally.get(name, 0) + count
 
@@ -295,9 +297,9 @@ class _Shares:
             self.of(event.model).duplicates.append(offset)
             prediction = hasattr(event, "features")
             name = "duplicate_predictions" if prediction else "duplicate_outcomes"
-            self.add(event.model, event.version or "", (), **{name: 1})
+            self.add((event.model, event.version or ""), (), **{name: 1})
         for outcome in sorted_out.waiting:
-            self.add(outcome.model, outcome.version or "", (), outcomes_waiting=1)
+            self.add((outcome.model, outcome.version or ""), (), outcomes_waiting=1)
 
 
 def _state_bytes(state: IngestState) -> bytes:

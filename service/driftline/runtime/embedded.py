@@ -27,7 +27,6 @@ from typing import Final
 from driftline.errors import Misconfigured
 
 _HOST: Final = "127.0.0.1"
-_READY_S: Final = 20.0
 _STOP_S: Final = 3.0
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -37,6 +36,9 @@ _REDIS_QUESTION: Final = b"PING\r\n"
 
 class EmbeddedServer:
     """One child process on one port, which it keeps over `stop` and `start`."""
+
+    ready_s = 20.0
+    """How long it may take to start."""
 
     def __init__(
         self, name: str, command: Callable[[int], Sequence[str]], question: bytes, directory: Path
@@ -78,7 +80,7 @@ class EmbeddedServer:
 
     def wait_ready(self) -> None:
         """Return once the server answers in its protocol. Raises Misconfigured if it ends or stays mute."""
-        deadline = time.monotonic() + _READY_S
+        deadline = time.monotonic() + self.ready_s
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
                 break

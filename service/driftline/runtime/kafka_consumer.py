@@ -21,7 +21,7 @@ from aiokafka.errors import (
 )
 
 from driftline.errors import Fenced, LogGap
-from driftline.runtime.kafka import KafkaSettings, kafka_error
+from driftline.runtime.kafka import KafkaSettings, end_consumer, kafka_error
 from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.log import Bounds, RebalanceListener, Record
 
@@ -76,7 +76,7 @@ class KafkaConsumer:
         try:
             await consumer.start()
         except (KafkaError, OSError, TimeoutError) as error:
-            await consumer.stop()
+            await end_consumer(consumer)
             raise kafka_error(settings, f"joining the group {self._group}", error) from error
 
     async def poll(self, max_records: int, timeout_s: float) -> Mapping[int, Sequence[Record]]:
@@ -154,7 +154,7 @@ class KafkaConsumer:
             held, listener, self._listener = self.assigned(), self._listener, None
             if held and listener is not None:
                 await listener.on_revoked(held)
-            await self._consumer.stop()
+            await end_consumer(self._consumer)
         await self._reader.close()
 
     def forget_positions(self) -> None:

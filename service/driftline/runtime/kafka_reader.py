@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from driftline.errors import Misconfigured, Transient
-from driftline.runtime.kafka import KafkaSettings, kafka_error
+from driftline.runtime.kafka import KafkaSettings, end_consumer, kafka_error
 from driftline.runtime.kafka_topics import KafkaTopics
 from driftline.runtime.log import Bounds, Record
 
@@ -77,7 +77,7 @@ class KafkaReader:
     async def close(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            await end_consumer(consumer)
 
     @asynccontextmanager
     async def _connected(self, doing: str) -> AsyncIterator[Any]:
@@ -104,7 +104,7 @@ class KafkaReader:
         try:
             await consumer.start()
         except BaseException:
-            await consumer.stop()
+            await end_consumer(consumer)
             raise
         return consumer
 

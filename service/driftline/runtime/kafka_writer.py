@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from driftline.errors import PublishRefused, Transient
 from driftline.runtime.kafka import KafkaSettings, kafka_error, publish_error
 from driftline.runtime.log import Outgoing
 
 _BATCH_BYTES: Final = 512 * 1024
+_CANCELLED_S: Final = 0.05
 
 
 class KafkaWriter:
@@ -30,7 +31,8 @@ class KafkaWriter:
         self._starting = asyncio.Lock()
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
-        """A record beyond `max_message_bytes` refuses the call before anything is sent."""
+        """A record beyond `max_message_bytes` refuses the call before anything is sent. Transient after
+        `request_timeout_ms`."""
         if not records:
             return
         for r in records:
@@ -39,19 +41,38 @@ class KafkaWriter:
                     f"topic {r.topic}: the record is larger than kafka.max_message_bytes "
                     f"({self._settings.max_message_bytes})"
                 )
-        producer = await self._started()
+        producer: Any = None
         try:
-            await self._send(producer, records)
+            # An idempotent producer of aiokafka repeats for as long as the broker is away.
+            async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
+                producer = await self._started()
+                await self._send(producer, records)
+        except PublishRefused:
+            raise
         except BaseException as error:
-            if self._producer is producer and not isinstance(error, PublishRefused):
-                self._producer = None
-                await producer.stop()
+            if producer is not None:
+                await self._give_up(producer)
+            if isinstance(error, TimeoutError):
+                raise kafka_error(self._settings, f"publishing to {records[0].topic}", error) from error
             raise
 
     async def close(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
+        """Whoever still publishes is refused with Transient."""
+        if self._producer is not None:
+            await self._give_up(self._producer)
+
+    async def _give_up(self, producer: Any) -> None:
+        """End it without sending what it still holds, which would arrive behind its repetition. (aiokafka's own `stop`
+        sends first, and waits for that without end.)"""
+        if self._producer is not producer:
+            return
+        self._producer = None
+        producer._message_accumulator.fail_all(KafkaConnectionError("the producer is given up"))
+        sender = producer._sender.sender_task
+        while not sender.done():  # it answers the first cancellation by waiting for what is on its way
+            sender.cancel()
+            await asyncio.wait([sender], timeout=_CANCELLED_S)
+        await producer.stop()
 
     async def _started(self) -> Any:
         async with self._starting:
@@ -64,9 +85,11 @@ class KafkaWriter:
                 )
                 try:
                     await producer.start()
-                except (KafkaError, OSError, TimeoutError) as error:
+                except BaseException as error:
                     await producer.stop()
-                    raise kafka_error(self._settings, "starting to publish", error) from error
+                    if isinstance(error, KafkaError | OSError):
+                        raise kafka_error(self._settings, "starting to publish", error) from error
+                    raise
                 self._producer = producer
             return self._producer
 

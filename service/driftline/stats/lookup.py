@@ -35,12 +35,8 @@ class BinLookup:
         table = np.zeros((columns, CELLS), np.uint8)
         padded = np.full((columns, STRIDE), np.inf)
         for i, own in enumerate(edges):
-            if len(own):
-                self._center[i] = own[len(own) // 2]
-                half_spread = own[3 * len(own) // 4] / 2 - own[len(own) // 4] / 2
-                self._factor[i] = 1 / max(float(half_spread), 1e-300)
-                table[i] = _edges_below(_place(own, self._center[i], self._factor[i]))
-                padded[i, : len(own)] = own
+            self._center[i], self._factor[i], table[i] = cells_on(own)
+            padded[i, : len(own)] = own
         self._table = table.ravel()
         self._padded = np.append(padded.ravel(), np.inf)
         self._first_cell = np.arange(columns)[:, None] * CELLS
@@ -48,21 +44,41 @@ class BinLookup:
 
     def bins(self, values: Floats) -> npt.NDArray[np.uint8]:
         """The bins, uint8, of finite values [column, row]."""
-        cell = _place(values, self._center, self._factor)
+        cell = place(values, self._center, self._factor)
         cell += self._first_cell
-        found: npt.NDArray[np.uint8] = self._table.take(cell.astype(np.intp))
-        crowded = found == CROWDED
-        edge = found + self._first_edge
-        found += values >= self._padded.take(edge)
-        edge += 1
-        found += values >= self._padded.take(edge)
+        found, crowded = settle(values, cell, self._table, self._padded, self._first_edge)
         if crowded.any():
             for i in np.flatnonzero(crowded.any(axis=1)).tolist():
                 found[i, crowded[i]] = self._edges[i].searchsorted(values[i, crowded[i]], side="right")
         return found
 
 
-def _place(values: Floats, center: Floats, factor: Floats) -> Floats:
+def cells_on(edges: Floats) -> tuple[float, float, npt.NDArray[np.uint8]]:
+    """The cells of a column with these edges: center, factor, and what `settle` wants to know of each cell."""
+    n = len(edges)
+    if n == 0:
+        return 0.0, 1.0, np.zeros(CELLS, np.uint8)
+    center = float(edges[n // 2])
+    half_spread = edges[3 * n // 4] / 2 - edges[n // 4] / 2
+    factor = 1 / max(float(half_spread), 1e-300)
+    return center, factor, _edges_below(place(edges, center, factor))
+
+
+def settle(
+    values: Floats, cell: Floats, table: npt.NDArray[np.uint8], edges: Floats, first_edge: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """The bins of values that lie in these cells of `table`, all columns' one after the other, and which are not
+    found so, because their cell is crowded. `edges`: STRIDE a column, the first at `first_edge`, and one more."""
+    found: npt.NDArray[np.uint8] = table.take(cell.astype(np.intp))
+    crowded: npt.NDArray[np.bool_] = found == CROWDED
+    edge = found + first_edge
+    found += values >= edges.take(edge)
+    edge += 1
+    found += values >= edges.take(edge)
+    return found, crowded
+
+
+def place(values: Floats, center: Floats | float, factor: Floats | float) -> Floats:
     """Where on the cells a value lies, 1 .. CELLS - 1: monotone but for rounding."""
     with np.errstate(over="ignore"):
         z = values - center

@@ -17,9 +17,9 @@ from driftline.contracts.blocks import BinnedBlock
 from driftline.stats.bank import GridBank
 from driftline.stats.block import merge_extra
 from driftline.stats.codes import CODES, MISSING
-from driftline.stats.embedding import CHUNK, FEATURES, cosines
+from driftline.stats.embedding import CHUNK, FEATURES, Embedding, cosines
 from driftline.stats.encode import MAX_Z
-from driftline.stats.grid import MOMENT_UNIT, Grid
+from driftline.stats.grid import MOMENT_UNIT
 from driftline.stats.layout import CELLS, SPARSE, encode_moments
 from driftline.stats.rows import Index
 
@@ -33,14 +33,16 @@ _JOINT: Final = 2 * FEATURES
 
 
 class Group(NamedTuple):
-    """`n` rows of one model version and stream, on a grid whose first column is number `first` in the bank."""
+    """Rows of one model version and stream, on a grid of `width` columns whose first is number `first` in the bank."""
 
     model: str
     version: str
     stream: str
-    grid: Grid
+    grid: str
+    pane_ms: int
     first: int
-    n: int
+    width: int
+    embedding: Embedding | None
 
 
 @dataclass(slots=True)
@@ -57,11 +59,11 @@ class Cells:
 
 
 def blocks_together(
-    bank: GridBank, groups: Sequence[Group], times: npt.NDArray[np.int64], cells: Cells
+    bank: GridBank, groups: Sequence[Group], owner: Index, times: npt.NDArray[np.int64], cells: Cells
 ) -> list[list[BinnedBlock]]:
-    """The blocks of each group. `times`: ms [R], the rows of one group after those of the other."""
-    panes = _Panes(groups, times)
-    widths = np.array([len(group.grid.columns) for group in groups], np.intp)[panes.group]
+    """The blocks of each group. `owner` [R]: the number of each row's group, ascending; `times`: ms [R]."""
+    panes = _Panes(groups, owner, times)
+    widths = np.array([group.width for group in groups], np.intp)[panes.group]
     firsts = np.array([group.first for group in groups], np.intp)[panes.group]
     ends = np.cumsum(widths)  # counting the columns of all blocks
     starts = ends - widths
@@ -89,7 +91,8 @@ def blocks_together(
     narrow_bytes = narrow.tobytes()
     is_wide = set((own_moments.searchsorted(wide, side="right") - 1).tolist())
 
-    joint = _joint(bank, groups, panes, cells, codes)
+    sizes = np.bincount(owner, minlength=len(groups))
+    joint = _joint(bank, groups, sizes, panes, cells, codes)
     extras = _extras(cells.unknown, panes)
     blocks: list[list[BinnedBlock]] = [[] for _ in groups]
     cell_at, kind_at, moment_at = own_cells.tolist(), kinds.tolist(), own_moments.tolist()
@@ -103,13 +106,13 @@ def blocks_together(
             layout, code_part, count_part = CELLS, plain[cell_at[b] : cell_at[b + 1]], b""
         low, high = moment_at[b], moment_at[b + 1]
         sums = encode_moments(moments[low:high]) if b in is_wide else narrow_bytes[8 * low : 8 * high]
-        own_joint = joint[_JOINT * b : _JOINT * (b + 1)] if group.grid.joint else b""
+        own_joint = joint[_JOINT * b : _JOINT * (b + 1)] if group.embedding is not None else b""
         blocks[g].append(
             BinnedBlock(
                 group.model,
                 group.version,
                 group.stream,
-                group.grid.id,
+                group.grid,
                 start,
                 n,
                 layout,
@@ -127,10 +130,8 @@ class _Panes:
     """The panes that rows of groups fall into, one group's after the other's, by time: `group`, `start` (ms) and
     number of `rows` of each; `of_row` says which is a row's, `sorted` whether these ascend."""
 
-    def __init__(self, groups: Sequence[Group], times: npt.NDArray[np.int64]) -> None:
-        sizes = [group.n for group in groups]
-        lengths = np.array([group.grid.pane_ms for group in groups], np.int64)
-        owner = np.repeat(np.arange(len(groups)), sizes)
+    def __init__(self, groups: Sequence[Group], owner: Index, times: npt.NDArray[np.int64]) -> None:
+        lengths = np.array([group.pane_ms for group in groups], np.int64)
         start = times - times % lengths[owner]
         order = None
         same = owner[1:] == owner[:-1]
@@ -175,16 +176,20 @@ def _encode(
 
 
 def _joint(
-    bank: GridBank, groups: Sequence[Group], panes: _Panes, cells: Cells, codes: npt.NDArray[np.uint8]
+    bank: GridBank,
+    groups: Sequence[Group],
+    sizes: Index,
+    panes: _Panes,
+    cells: Cells,
+    codes: npt.NDArray[np.uint8],
 ) -> bytes:
     """The sums of the embeddings' features, int16 of each block; anything where a grid has none."""
     sums = np.zeros((len(panes.rows), FEATURES), "<i2")
-    if not any(group.grid.joint for group in groups):
+    if all(group.embedding is None for group in groups):
         return sums.tobytes()
     place = bank.places(cells.column)
     looked_at = np.flatnonzero(place >= 0)
-    widths = np.array([len(g.grid.embedding.frequencies) if g.grid.embedding else 0 for g in groups], np.intp)
-    sizes = np.array([group.n for group in groups])
+    widths = np.array([0 if g.embedding is None else len(g.embedding.frequencies) for g in groups], np.intp)
     of_row = np.repeat(widths, sizes)
     first = np.cumsum(of_row) - of_row
     if not panes.sorted:
@@ -192,24 +197,28 @@ def _joint(
     scores = np.ones(int(widths @ sizes), np.float32)
     at = first.take(cells.row.take(looked_at)) + place.take(looked_at)
     scores[at] = bank.scores(cells.column.take(looked_at), codes.take(looked_at))
-    _sum_features(groups, scores, panes.rows, sums)
+    _sum_features(groups, sizes.tolist(), scores, panes.rows, sums)
     return sums.tobytes()
 
 
 def _sum_features(
-    groups: Sequence[Group], scores: npt.NDArray[np.float32], rows: Index, sums: npt.NDArray[np.int16]
+    groups: Sequence[Group],
+    sizes: Sequence[int],
+    scores: npt.NDArray[np.float32],
+    rows: Index,
+    sums: npt.NDArray[np.int16],
 ) -> None:
     """Fill `sums` [blocks, FEATURES]. `scores`: one group's rows after the other's; `rows` of each block."""
     products = np.zeros((CHUNK + MAX_ROWS, FEATURES), np.float32)
     ends = np.cumsum(rows)
     at = done = held = block = 0
-    for i, group in enumerate(groups):
-        if group.grid.embedding is not None:
-            w = group.grid.embedding.frequencies
-            own = scores[at : at + group.n * len(w)].reshape(group.n, len(w))
-            np.matmul(own, w, out=products[held : held + group.n])
+    for i, (group, n) in enumerate(zip(groups, sizes, strict=True)):
+        if group.embedding is not None:
+            w = group.embedding.frequencies
+            own = scores[at : at + n * len(w)].reshape(n, len(w))
+            np.matmul(own, w, out=products[held : held + n])
             at += own.size
-        held += group.n
+        held += n
         if held >= CHUNK or i + 1 == len(groups):
             until = int(ends.searchsorted(done + held)) + 1
             starts = ends[block:until] - rows[block:until] - done

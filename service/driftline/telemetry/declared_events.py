@@ -20,9 +20,9 @@ class Event:
 
 EVENTS: Final = (
     Event("service.starting", INFO, "The process begins, with its version and configuration fingerprint."),
-    Event("service.started", INFO, "All stages run."),
+    Event("service.started", INFO, "All stages begin."),
     Event("service.stopping", INFO, "A stop was asked for; the work in hand is being finished."),
-    Event("service.stopped", INFO, "Everything was written and closed."),
+    Event("service.stopped", INFO, "Everything is closed; what is not published yet is in the store."),
     Event("service.failed", ERROR, "The process ends because of this error; the operator has to act."),
     Event("http.listening", INFO, "Metrics and health are served at this address."),
     Event("http.failed", ERROR, "The metrics server ended unasked."),
