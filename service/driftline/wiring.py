@@ -161,6 +161,7 @@ def judge_settings(config: Config) -> JudgeSettings:
         new_version=config.judge.new_version,
         rolling=rolling(config),
         max_models_per_partition=config.judge.max_models_per_partition,
+        invalid_share=config.judge.invalid_share,
         max_write_bytes=config.ingest.max_bundle_bytes,
         on_gap=config.judge.on_gap,
         detection=detection_settings(config),

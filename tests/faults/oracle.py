@@ -109,7 +109,7 @@ def _count_bundles(world: World, found: Facts) -> dict[tuple[str, str, str], lis
         next_of: dict[int, int] = {}
         carried: set[tuple[int, int]] = set()
         for record in world.log.records("blocks", partition):
-            bundle = msgspec.msgpack.decode(record.value or b"")
+            bundle = msgspec.msgpack.decode(record.value or b"", strict=False)
             source, first, after = bundle["source"], bundle["first"], bundle["next"]
             known = next_of.get(source, 0)
             emitted = {(source, offset) for offset in bundle["emitted"]}
@@ -119,8 +119,9 @@ def _count_bundles(world: World, found: Facts) -> dict[tuple[str, str, str], lis
             assert not emitted & carried, f"pairs were published twice: {sorted(emitted & carried)}"
             carried |= emitted
             next_of[source] = after
-            found.records += bundle["records"]
-            found.refused.update(bundle["refused"])
+            for records, refused in bundle["windows"].values():
+                found.records += records
+                found.refused.update(refused)
             for model, _, *numbers in bundle["tallies"]:
                 if model == TICK:
                     continue

@@ -87,7 +87,7 @@ def alarms(
 ) -> int:
     """Alarms of distributions; `shared`: monitors have one budget, not one each."""
     monitors = StreamMonitors(section, settings, since)
-    share = weights({j: column.monitor for j, column in enumerate(section.monitored)})
+    share = weights({j: name for j, (name, _) in enumerate(section.paging)})
     levels = np.array([math.log(settings.arl0 / (weight if shared else 1.0)) for weight in share.values()])
     found = [change for start, counts in panes for change in monitors.update(start, counts, levels)]
     return sum(c.state == "alarm" and c.monitor.endswith(":distribution") for c in found)
@@ -172,7 +172,7 @@ def test_arl0_counts_days_or_events() -> None:
         monitors = StreamMonitors(one(profile), settings, profile.judged_from)
         panes = panes_of(profile, "predictions", {"features.x": normal(2, 100)}, per=per)
         assert len(panes) == 100 // per
-        levels = np.full(len(one(profile).monitored), math.inf)
+        levels = np.full(len(one(profile).paging), math.inf)
         for start, counts in panes:
             monitors.update(start, counts, levels)
         found.append(monitors.units.in_events)

@@ -231,7 +231,7 @@ def test_twenty_features_share_one_budget() -> None:
     panes = panes_of(profile, "predictions", {c: draw("normal", 50 + i, 100_000) for i, c in enumerate(names)})
     assert alarms(profile, STRICT, panes) <= 10
     for status in ModelMonitors(profile, STRICT).describe():
-        share = 0.2 / 20 if status.monitor.endswith(":quality") else 0.8 / 21
+        share = 0.2 / 21 if status.monitor.endswith((":quality", ":duplicates")) else 0.8 / 21
         assert status.log_threshold == pytest.approx(math.log(STRICT.arl0_days / share))
 
 
@@ -257,7 +257,7 @@ def test_the_budget_is_of_days_not_of_panes() -> None:
     monitors = ModelMonitors(profile, SETTINGS)
     panes = panes_of(profile, "predictions", {"features.x": draw("normal", 2, 1_000)}, per=10)
     judge(monitors, "predictions", panes)
-    status, _ = monitors.describe()
+    status, *_ = monitors.describe()
     assert status.log_evidence < math.log(100 * PANE / 86_400_000) + 2.0
     assert status.log_threshold == pytest.approx(math.log(30.0 / 0.8))
 
@@ -329,7 +329,9 @@ def test_a_revision_that_adds_pairs_keeps_what_is_watched() -> None:
     assert after["error:rate"].log_threshold == pytest.approx(math.log(30.0 / 0.5))
     for name, status in before.items():
         assert after[name].log_evidence == status.log_evidence
-        before_pairs, beside = (0.1, 0.05) if name.endswith(":quality") else (0.8 / 3, 0.4 / 3)
+        before_pairs, beside = (
+            (0.2 / 3, 0.1 / 3) if name.endswith((":quality", ":duplicates")) else (0.8 / 3, 0.4 / 3)
+        )
         assert status.log_threshold == pytest.approx(math.log(30.0 / before_pairs))
         assert after[name].log_threshold == pytest.approx(math.log(30.0 / beside))
     with pytest.raises(ValueError, match="another predictions reference"):

@@ -22,6 +22,7 @@ from driftline.backtest.replay import Heard, Replay
 from driftline.backtest.result import Result
 from driftline.backtest.watched import look_at
 from driftline.config import Config
+from driftline.contracts.blocks import WindowTally
 from driftline.contracts.cloudevents import decode_dead_letter
 from driftline.errors import Misconfigured
 from driftline.registry import ModelKey
@@ -200,8 +201,8 @@ class _Kept:
 
 class _Head(msgspec.Struct):
     watermark: int
-    tallies: list[tuple[str, str, int, int, int, int, int, int]] = []
-    refused: dict[str, int] = {}
+    tallies: list[tuple[str, str, int, int, int, int, int, int, dict[int, int]]] = []
+    windows: dict[int, WindowTally] = {}
 
 
 class _Tally:
@@ -214,7 +215,7 @@ class _Tally:
     def take(self, value: bytes) -> None:
         head = self._decode(value)
         self.last = max(self.last, head.watermark)
-        self.refused += sum(head.refused.values())
+        self.refused += sum(sum(window.refused.values()) for window in head.windows.values())
         for _, _, predictions, joined, *_ in head.tallies:
             self.events += predictions
             self.outcomes += joined

@@ -173,6 +173,13 @@ class Judge(Section):
         le=100_000,
         affects=JUDGE,
     )
+    invalid_share: Number = setting(
+        0.01,
+        "An alarm when more than this share of the records of an input partition is refused.",
+        gt=0,
+        lt=1,
+        affects=JUDGE,
+    )
     on_gap: Literal["stop", "continue"] = setting(
         "stop", "A range missing from the ledger: stop and say so, or go on and say so.", affects=JUDGE
     )

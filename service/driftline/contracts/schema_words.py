@@ -241,9 +241,12 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "tallies": "What the range did for each model.",
         "emitted": "Offsets whose pairs this bundle carries.",
         "duplicates": "Offsets found to be duplicates.",
-        "records": "Records of the whole range.",
-        "refused": "Records refused in the whole range, by reason.",
+        "windows": "Records and refused records by window of 1,000 offsets (offset // 1000).",
         "v": "Version of the bundle's form.",
+    },
+    "WindowTally": {
+        "records": "Records of the window.",
+        "refused": "Records refused, by reason.",
     },
     "RawBlock": {
         "model": "The model.",
@@ -281,5 +284,6 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "duplicate_predictions": "Predictions whose id had been seen.",
         "duplicate_outcomes": "Outcomes whose id had been seen.",
         "before_reference": "Of the predictions: older than the reference, so in no block.",
+        "duplicates_at": "The duplicate predictions by time: start of the 10 s that each is in, milliseconds.",
     },
 }

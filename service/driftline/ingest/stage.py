@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,10 +10,13 @@ import msgspec
 import numpy as np
 
 from driftline.contracts.blocks import (
+    DUPLICATE_MS,
     NO_WATERMARK,
+    WINDOW,
     Block,
     Bundle,
     ModelTally,
+    WindowTally,
     blocks_partition,
 )
 from driftline.contracts.decode import Decoder
@@ -228,9 +231,7 @@ class IngestStage:
     def _bundles(self, shares: _Shares, batch: Batch, prepared: Prepared) -> list[Outgoing]:
         settings = self._settings
         speaks = batch.partition % settings.blocks_partitions
-        refused: dict[str, int] = defaultdict(int)
-        for _, why in prepared.gathered.refused:
-            refused[why.reason] += 1
+        windows = _windows(batch.records, prepared.gathered.refused)
         key = str(batch.partition).encode()
         held = batch.again.held if batch.again is not None else frozenset()
         out = []
@@ -249,8 +250,7 @@ class IngestStage:
                 tallies=share.tallies(),
                 emitted=sorted(share.emitted),
                 duplicates=sorted(share.duplicates),
-                records=len(batch.records) if partition == speaks else 0,
-                refused=refused if partition == speaks else {},
+                windows=windows if partition == speaks else {},
             )
             out.append(Outgoing(settings.blocks_topic, partition, key, msgspec.msgpack.encode(bundle)))
         return out
@@ -268,9 +268,13 @@ class _Share:
         self.emitted: list[int] = []
         self.duplicates: list[int] = []
         self.counts: dict[ModelKey, dict[str, int]] = {}
+        self.duplicates_at: dict[ModelKey, dict[int, int]] = {}
 
     def tallies(self) -> list[ModelTally]:
-        return [ModelTally(model, version, **counts) for (model, version), counts in sorted(self.counts.items())]
+        return [
+            ModelTally(model, version, **counts, duplicates_at=self.duplicates_at.get((model, version), {}))
+            for (model, version), counts in sorted(self.counts.items())
+        ]
 
 
 class _Shares:
@@ -295,11 +299,34 @@ class _Shares:
         """Duplicates and waiting outcomes: counted under the model; an outcome alone knows no version."""
         for offset, event in sorted_out.duplicates:
             self.of(event.model).duplicates.append(offset)
-            prediction = hasattr(event, "features")
-            name = "duplicate_predictions" if prediction else "duplicate_outcomes"
-            self.add((event.model, event.version or ""), (), **{name: 1})
+            if isinstance(event, Prediction):
+                self.add((event.model, event.version), (), duplicate_predictions=1)
+                at = event.time // DUPLICATE_MS * DUPLICATE_MS
+                by_time = self.of(event.model).duplicates_at.setdefault((event.model, event.version), {})
+                by_time[at] = by_time.get(at, 0) + 1
+            else:
+                self.add((event.model, event.version or ""), (), duplicate_outcomes=1)
         for outcome in sorted_out.waiting:
             self.add((outcome.model, outcome.version or ""), (), outcomes_waiting=1)
+
+
+def _windows(records: Sequence[Record], refused: Sequence[tuple[Record, Poison]]) -> dict[int, WindowTally]:
+    """Records, in the order of their offsets, and those refused, by window."""
+    windows: dict[int, WindowTally] = {}
+    first = 0
+    while first < len(records):
+        at = records[first].offset // WINDOW
+        end = bisect_left(records, (at + 1) * WINDOW, first, key=_offset)
+        windows[at] = WindowTally(end - first, {})
+        first = end
+    for record, why in refused:
+        of_window = windows[record.offset // WINDOW].refused
+        of_window[why.reason] = of_window.get(why.reason, 0) + 1
+    return windows
+
+
+def _offset(record: Record) -> int:
+    return record.offset
 
 
 def _state_bytes(state: IngestState) -> bytes:

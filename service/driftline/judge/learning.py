@@ -110,7 +110,12 @@ class Learner:
             created=end,
             judged_from=end,
             predictions=learn_section(
-                PREDICTIONS, rows, choose_pane_ms(rows.times), self._settings_of(model), live=True
+                PREDICTIONS,
+                rows,
+                choose_pane_ms(rows.times),
+                self._settings_of(model),
+                live=True,
+                duplicates=model.duplicates.before(end),
             ),
             revision=self._revision(model),
         )

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from driftline.contracts.blocks import NO_WATERMARK, PAIRS, BinnedBlock, Block, ModelTally
+from driftline.contracts.blocks import NO_WATERMARK, PAIRS, PREDICTIONS, BinnedBlock, Block, ModelTally
 from driftline.judge.book import Book, Trouble
 from driftline.judge.diary import Diary, counted
+from driftline.judge.duplicates import Duplicates
 from driftline.judge.span import STREAMS, Panes, Span, no_panes
 from driftline.judge.waiting import Until, Waiting
 from driftline.registry import ModelKey
@@ -41,6 +42,7 @@ class ModelRecord(msgspec.Struct):
     raw_rows: dict[str, int]
     raw_until: dict[str, Until]
     raw_chunks: int
+    duplicates: Duplicates
     last_judged: int = NO_WATERMARK
     ahead: dict[str, dict[str, dict[int, bytes]]] = {}
     span_ms: int = 0
@@ -69,6 +71,7 @@ class ModelState:
     """Start of the last pane that was judged, ms."""
     sequences: dict[str, int] = field(default_factory=dict)
     tallies: dict[str, int] = field(default_factory=dict)
+    duplicates: Duplicates = field(default_factory=Duplicates)
     diary: Diary = field(default_factory=Diary)
     written: bool = False
     """Whether something was written into the diary since the last flush."""
@@ -111,6 +114,7 @@ class ModelState:
             "before_reference",
         ):
             self._tally(name, getattr(tally, name))
+        self.duplicates.add(tally.duplicates_at, self.profile, self._closed(PREDICTIONS))
 
     def _tally(self, name: str, count: int) -> None:
         if count:
@@ -212,11 +216,11 @@ class ModelState:
         """Judge every pane that ends at or before the watermark, in order of time; where a profile takes force on
         the way, the panes before by the former and those after by the new one."""
         while self.monitors is not None and self.ahead and self.ahead[0].profile.judged_from <= watermark:
-            yield from self._judge_until(None)
+            yield from self._judge_until(None, self.ahead[0].profile.judged_from)
             yield from self._hand_over(self.ahead.pop(0))
         if self.monitors is None:
             return
-        yield from self._judge_until(watermark)
+        yield from self._judge_until(watermark, watermark)
         for change in self.monitors.elapse(watermark):
             self.touched = self.judged = True
             yield change
@@ -224,9 +228,15 @@ class ModelState:
             if self.section(stream) is not None:
                 self.closed[stream] = watermark
 
-    def _judge_until(self, watermark: int | None) -> Iterator[Change]:
-        """None: every pane there is."""
+    def _judge_until(self, watermark: int | None, until: int) -> Iterator[Change]:
+        """None: every pane there is; of duplicates those `until` then."""
         assert self.monitors is not None
+        predictions = self.section(PREDICTIONS)
+        assert predictions is not None
+        pane_ms = predictions.grid.pane_ms
+        again = self.duplicates.panes(pane_ms, until)
+        for pane in again - self.panes[PREDICTIONS].keys():
+            self.panes[PREDICTIONS][pane] = PaneCounts.empty(len(predictions.grid.columns), predictions.grid.joint)
         due = sorted(
             (pane + section.grid.pane_ms, STREAMS.index(stream), pane)
             for stream in STREAMS
@@ -240,10 +250,12 @@ class ModelState:
             section = self.section(stream)
             self.touched = self.judged = True
             self.closings += 1
-            self.last_judged = max(self.last_judged, pane)
-            if self.book is not None and section is not None:
+            duplicates = self.duplicates.take(pane, pane + pane_ms) if stream == PREDICTIONS else 0
+            if counts.n:
+                self.last_judged = max(self.last_judged, pane)
+            if counts.n and self.book is not None and section is not None:
                 self.book.add(stream, section, pane, counts)
-            for change in self.monitors.update(stream, pane, counts):
+            for change in self.monitors.update(stream, pane, counts, duplicates):
                 if self.book is not None:
                     self.book.note(stream, change)
                 yield change
@@ -275,6 +287,8 @@ class ModelState:
                 self.book.forget(stream)
         self.dirty[f"q:{self.hash}:{profile.id}"] = None
         self.profile, self.panes = profile, span.panes
+        if not profile.provisional:
+            self.duplicates.waiting = {}
         self.dirty[f"p:{self.hash}"] = encode_profile(profile)
         self.monitors = ModelMonitors(profile, self.settings)
         self.touched = self.judged = True
@@ -298,6 +312,7 @@ class ModelState:
         else:
             self.monitors = ModelMonitors(profile, self.settings)
             self.panes = no_panes()
+            self.duplicates.adopt(profile)
         for stream in STREAMS:
             if self.section(stream) is not None and self.waiting[stream].n:
                 for rows in self._forget_waiting(stream):
@@ -374,6 +389,7 @@ class ModelState:
             self.dirty[f"q:{self.hash}:{span.profile.id}"] = None
         self.ahead = []
         self.closed = {}
+        self.duplicates = Duplicates()
         self.diary, self.written = Diary(), False
         for stream in STREAMS:
             self._forget_waiting(stream)
@@ -408,6 +424,7 @@ class ModelState:
                 {stream: self.raw_rows(stream) for stream in STREAMS},
                 {stream: w.until for stream, w in self.waiting.items() if w.until is not None},
                 self.raw_chunks,
+                self.duplicates,
                 self.last_judged,
                 {span.profile.id: span.to_record() for span in self.ahead},
                 self.book.span_ms if self.book is not None else 0,

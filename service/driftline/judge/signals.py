@@ -31,7 +31,7 @@ class Speaker:
     def say(self, model: ModelState, change: Change) -> None:
         """The signal of a monitor whose verdict changed."""
         sequence = self._number(model, change.monitor)
-        self._add(
+        self.add(
             Signal(
                 id=signal_id(model.model, model.version, change.monitor, sequence),
                 model=model.model,
@@ -88,7 +88,7 @@ class Speaker:
         profile: str | None,
         details: dict[str, str | int | float | bool | None],
     ) -> None:
-        self._add(
+        self.add(
             Signal(
                 id=signal_id(model.model, model.version, monitor, sequence),
                 model=model.model,
@@ -110,7 +110,7 @@ class Speaker:
         if self._said.get(name):
             return
         self._said[name] = 1
-        self._add(
+        self.add(
             Signal(
                 id=signal_id("", "", name, 1),
                 model="",
@@ -134,7 +134,7 @@ class Speaker:
         model.touched = True
         return number
 
-    def _add(self, signal: Signal) -> None:
+    def add(self, signal: Signal) -> None:
         record = signal_record(self._topic, signal)
         self._records.append(record)
         self.size += len(record.value or b"")

@@ -16,6 +16,7 @@ from driftline.judge.ledger import Ledger
 from driftline.judge.model import ModelState
 from driftline.judge.onboarding import RAW_FACTOR
 from driftline.judge.rebaseline import Rolling
+from driftline.judge.refusals import Refusals
 from driftline.judge.signals import Speaker
 from driftline.judge.stored import MODEL_FIELDS, load_models
 from driftline.outgoing import dead_letter_record
@@ -30,6 +31,7 @@ from driftline.system_signals import gap_signal, state_lost_signal
 
 LEDGER = "ledger"
 LEDGER_VERSION = 1
+REFUSALS = "refusals"
 MAX_CLOSINGS = 500
 """Panes judged in one fold, about: some tenths of a second, in which the process cannot answer its broker."""
 
@@ -47,6 +49,7 @@ class JudgeSettings:
     new_version: NewVersion = "first_events"
     rolling: Rolling = field(default_factory=Rolling)
     max_models_per_partition: int = 256
+    invalid_share: float = 0.01
     max_write_bytes: int = 950_000
     on_gap: Literal["stop", "continue"] = "stop"
     detection: DetectionSettings = field(default_factory=DetectionSettings)
@@ -64,6 +67,7 @@ class JudgeState:
     partition: int
     ledger: Ledger
     models: dict[ModelKey, ModelState]
+    refusals: Refusals
     unreadable: bool = False
     useless: Sequence[str] = ()
 
@@ -87,17 +91,23 @@ class JudgeStage:
 
     def load(self, partition: int, fields: Mapping[str, bytes]) -> tuple[JudgeState, Sequence[str]]:
         ledger = Ledger()
+        refusals = Refusals(self._settings.invalid_share, self._settings.deadletter_topic)
         if LEDGER in fields:
             try:
                 _, body = unpack("ledger", LEDGER_VERSION, fields[LEDGER])
                 ledger = msgspec.msgpack.decode(body, type=Ledger)
             except (StateCorrupt, msgspec.DecodeError):
-                useless = [name for name in fields if name[:2] in MODEL_FIELDS]
-                return JudgeState(partition, ledger, {}, True, useless), [LEDGER]
+                useless = [name for name in fields if name[:2] in MODEL_FIELDS or name == REFUSALS]
+                return JudgeState(partition, ledger, {}, refusals, True, useless), [LEDGER]
         models, broken = load_models(fields, self._settings.detection)
         for model in models.values():
             model.keep_book(self._settings.learning.span_ms)
-        return JudgeState(partition, ledger, models), broken
+        if REFUSALS in fields:
+            try:
+                refusals = Refusals.from_bytes(refusals.at_most, refusals.deadletters, fields[REFUSALS])
+            except StateCorrupt:
+                broken.append(REFUSALS)
+        return JudgeState(partition, ledger, models, refusals), broken
 
     async def recover(
         self, partition: int, state: JudgeState, snapshot: Snapshot, bounds: Bounds, lost: bool
@@ -163,6 +173,8 @@ class JudgeStage:
             bundle = msgspec.msgpack.decode(record.value or b"", type=Bundle)
             if not ledger.take(bundle, f"{self.topic}/{state.partition}", self._settings.on_gap):
                 continue
+            for signal in state.refusals.take(bundle, ledger.said):
+                speaker.add(signal)
             self._merge(state, bundle, standings, speaker)
             watermark = ledger.watermark()
             if watermark > ledger.closed:
@@ -175,6 +187,9 @@ class JudgeStage:
         # Signals before profiles: a profile that is out is adopted, and would not be spoken of again.
         outbox = [*speaker.drain(), *learner.records(self._settings.profiles_topic), *outbox]
         dirty[LEDGER] = _ledger_bytes(ledger)
+        if state.refusals.touched:
+            dirty[REFUSALS] = state.refusals.to_bytes()
+            state.refusals.touched = False
         changed = {name: data for name, data in dirty.items() if data is not None}
         deleted = [name for name, data in dirty.items() if data is None]
         return Folded(state, reached, changed, outbox, deleted)

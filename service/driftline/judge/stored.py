@@ -41,6 +41,7 @@ def load_models(
         state = ModelState(record.model, record.version, settings, record.reset)
         state.sequences, state.tallies, state.raw_chunks = record.sequences, record.tallies, record.raw_chunks
         state.closed, state.last_judged = record.closed, record.last_judged
+        state.duplicates = record.duplicates
         if record.span_ms:
             state.book = Book(record.span_ms, {}, record.troubles)
         for stream, until in record.raw_until.items():

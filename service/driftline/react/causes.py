@@ -10,7 +10,9 @@ from driftline.contracts.records import Severity
 
 _ERRORS: Final = frozenset({"error", "loss", "abs_error", "false_negative", "false_positive", "false_discovery"})
 _ANSWERS: Final = frozenset({"prediction", "score"})
-_QUALITY: Final = frozenset({"schema", "cardinality", "quality", "constant", "freshness", "silence", "flood"})
+_QUALITY: Final = frozenset(
+    {"schema", "cardinality", "quality", "constant", "freshness", "duplicates", "silence", "flood"}
+)
 _RANKS: Final[dict[Severity, int]] = {"critical": 3, "error": 2, "warning": 1, "info": 0}
 
 

@@ -18,7 +18,7 @@ Kind = Literal["errors", "outputs", "features", "quality"]
 
 MODEL: Final = 0.5
 PARTS: Final[dict[Kind, float]] = {"errors": MODEL * 2 / 3, "outputs": MODEL / 3, "features": 0.4, "quality": 0.1}
-QUALITY: Final = frozenset({"quality", "freshness"})
+QUALITY: Final = frozenset({"quality", "freshness", "duplicates"})
 """What monitors of data quality are called after their column."""
 ERRORS: Final = frozenset({"error", "abs_error", "loss"})
 

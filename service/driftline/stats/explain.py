@@ -9,6 +9,7 @@ import msgspec
 
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.stats.budget import weights
+from driftline.stats.duplicates import MONITOR as DUPLICATES
 from driftline.stats.joint import MONITOR
 from driftline.stats.joint_rules import JointRules
 from driftline.stats.profile import Profile
@@ -102,6 +103,7 @@ def explain(profile: Profile, settings: DetectionSettings) -> Plan:
                     _monitor(section, column, share.get((stream, j), 0.0), settings)
                     for j, column in enumerate(section.monitored)
                 ]
+                + _duplicates(section, share.get((stream, len(section.monitored)), 0.0), settings)
                 + _joint(section, share.get((stream, len(section.paging) - 1), 0.0), settings),
             )
             for stream, section in sections.items()
@@ -135,6 +137,31 @@ def _monitor(section: Section, column: ColumnReference, weight: float, settings:
         season=column.season.period if column.season is not None else None,
         note=column.note,
     )
+
+
+def _duplicates(section: Section, weight: float, settings: DetectionSettings) -> list[MonitorPlan]:
+    known = section.duplicates
+    if known is None:
+        return []
+    return [
+        MonitorPlan(
+            monitor=DUPLICATES,
+            stream=section.stream,
+            weight=weight,
+            level=math.log(settings.arl0 / weight) if weight else None,
+            why_not=section.why_not,
+            watches="share of predictions that come twice",
+            unit_values=round(section.n / section.panes, 1),
+            unit_hours=_hours(section) / section.panes,
+            smallest_shift=known.smallest_shift,
+            allowance=known.bound - known.share,
+            a=known.inflation,
+            b=0.0,
+            delays=[],
+            season=None,
+            note="",
+        )
+    ]
 
 
 def _joint(section: Section, weight: float, settings: DetectionSettings) -> list[MonitorPlan]:

@@ -3,18 +3,11 @@
 Guarantee: while every row's probability of being bad, given all before it, is within the bound, the limits of a
 model together raise at most one false alarm in `arl0` days of traffic (or events) on average. A limit that has long
 been kept is no harder to break: evidence never falls below what a fresh start has. Exact for rows that are 0 or 1,
-and for numbers in [0, 1] (Hoeffding 1963: the exponential lies below its chord). For bound L and an alternative
-q > L, a pane of n rows of which k are bad adds
+and for numbers in [0, 1] (Hoeffding 1963: the exponential lies below its chord).
 
-    l = (n_eff / n) [ k ln(q / L) + (n - k) ln((1 - q) / (1 - L)) ],     R <- (dt + R) exp(l)
-
-and the mean of R over eight odds ratios q/(1-q) : L/(1-L) less the elapsed time is a supermartingale. n_eff <= n is
-the reference's, where it has a witness of the same rows: for dependent rows an approximation, for independent ones
-Jensen's inequality, which costs evidence and no guarantee. In alarm the mirrored process, of bound against all
-that is less, runs until 20, on a floor of -ln 1000 (decision 4), and the alarm is resolved.
-
-Shin, Ramdas, Rinaldo, "E-detectors" (2022); Waudby-Smith, Ramdas, "Estimating means of bounded random variables by
-betting" (2024).
+The evidence is that of `bounded_share`, a pane at a time. n_eff <= n is the reference's, where it has a witness of the
+same rows: for dependent rows an approximation, for independent ones Jensen's inequality, which costs evidence and no
+guarantee. In alarm it runs the other way until 20, and the alarm is resolved.
 """
 
 from __future__ import annotations
@@ -22,13 +15,12 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
+import msgspec
 
-from driftline.contracts.records import Effect, Estimate, Evidence, Severity, SignalState
+from driftline.contracts.records import Estimate, Severity, SignalState
 from driftline.errors import StateCorrupt
 from driftline.stats.block import PaneCounts
-from driftline.stats.cbe import RECOVERED, RECOVERY_FLOOR
+from driftline.stats.bounded_share import BoundedShare, percent
 from driftline.stats.change import Change
 from driftline.stats.codes import CODES
 from driftline.stats.grid import MOMENT_UNIT
@@ -39,19 +31,14 @@ from driftline.stats.settings import DetectionSettings
 from driftline.stats.witness import Witness
 from driftline.stats.wording import moment
 
-Floats = NDArray[np.float64]
-
-ODDS: Final = np.array([1.1, 1.2, 1.4, 1.8, 3.0, 8.0, 30.0, 300.0])
-"""Odds ratios to the bound that are looked for, with equal weights: these cost ln 8 nats at the most."""
 DAY_MS: Final = 86_400_000
 
 
-class Limit:
-    """One limit on one column of a reference. `rows`, `all_bad`: what has been seen so far, for people. The evidence
-    is `log_r`, with `bad` of `n` rows worth `n_eff` since `start` for each of its alternatives (`back_...`: since
-    things went back)."""
+class Limit(BoundedShare):
+    """One limit on one column of a reference. `rows`, `all_bad`: what has been seen so far, for people."""
 
     def __init__(self, rule: LimitRule, column: ColumnReference, at: int, section: Section, positive: str | None):
+        super().__init__(rule.bound)
         self.rule = rule
         self.at = at
         self.grid_column = section.grid.columns[at]
@@ -59,16 +46,7 @@ class Limit:
         self.why_not = found if isinstance(found, str) else ""
         self.counted = None if isinstance(found, str) else found
         self.witness = _witness(rule, column)
-        odds = rule.bound / (1.0 - rule.bound)
-        self._steps = [_steps(rule.bound, odds * ODDS), _steps(rule.bound, odds / ODDS)]
-        self.log_r = np.full(len(ODDS), -np.inf)
-        self.start = np.zeros(len(ODDS), np.int64)
-        self.bad, self.n, self.n_eff = np.zeros(len(ODDS)), np.zeros(len(ODDS)), np.zeros(len(ODDS))
         self.waited = 0
-        self.alarm = False
-        self.back = np.zeros(len(ODDS))
-        self.lowest, self.back_from = 0.0, 0
-        self.back_bad = self.back_n = self.back_n_eff = 0.0
         self.rows, self.all_bad = 0, 0.0
 
     def count(self, counts: PaneCounts) -> tuple[int, float]:
@@ -85,75 +63,19 @@ class Limit:
     def worth(self, n: float) -> float:
         return n if self.witness is None else min(n, 1.0 / self.witness.inflation(n))
 
-    def hear(self, n: int, bad: float, start: int, dt: float) -> None:
+    def take(self, n: int, bad: float, start: int, dt: float) -> None:
         """A pane that has `n` > 0 rows, `dt` (days of traffic, or events) after the last that had any."""
         self.rows += n
         self.all_bad += bad
-        worth = self.worth(n)
-        worse, better = (worth / n * (up * bad + down * (n - bad)) for up, down in self._steps)
-        if self.alarm:
-            self._recover(n, bad, worth, start, better)
-            return
-        self.log_r = np.logaddexp(math.log(dt), self.log_r) + worse
-        up, down = self._steps[0]
-        goes_on = up * self.bad + down * (self.n - self.bad) > 0.0
-        self.start = np.where(goes_on, self.start, start)
-        self.bad = np.where(goes_on, self.bad, 0.0) + bad
-        self.n = np.where(goes_on, self.n, 0.0) + n
-        self.n_eff = np.where(goes_on, self.n_eff, 0.0) + worth
-
-    def _recover(self, n: int, bad: float, worth: float, start: int, better: Floats) -> None:
-        self.back = np.maximum(self.back + better, RECOVERY_FLOOR)
-        if not self.back_n:
-            self.back_from = start
-        self.back_bad += bad
-        self.back_n += n
-        self.back_n_eff += worth
-        if self.recovery <= self.lowest:
-            self.lowest = self.recovery
-            self.back_bad = self.back_n = self.back_n_eff = 0.0
-
-    @property
-    def evidence(self) -> float:
-        return float(np.logaddexp.reduce(self.log_r)) - math.log(len(ODDS))
-
-    @property
-    def recovery(self) -> float:
-        return float(np.logaddexp.reduce(self.back)) - math.log(len(ODDS))
-
-    @property
-    def winner(self) -> int:
-        return int(np.argmax(self.log_r))
-
-    def raise_alarm(self) -> None:
-        self.alarm = True
-        self._settle()
-
-    def resolve(self) -> None:
-        self.alarm = False
-        self.log_r[:] = -np.inf
-        self.bad[:] = self.n[:] = self.n_eff[:] = self.start[:] = 0
-        self._settle()
-
-    def _settle(self) -> None:
-        self.back[:] = 0.0
-        self.lowest, self.back_from = 0.0, 0
-        self.back_bad = self.back_n = self.back_n_eff = 0.0
+        self.hear(n, bad, self.worth(n), start, dt)
 
     def to_state(self) -> dict[str, Any]:
-        return {
-            "cells": np.stack([self.log_r, self.bad, self.n, self.n_eff, self.back]),
-            "start": self.start,
-            "numbers": [self.waited, self.alarm, self.back_from, self.rows],
-            "sums": [self.lowest, self.back_bad, self.back_n, self.back_n_eff, self.all_bad],
-        }
+        return {**super().to_state(), "so_far": [self.waited, self.rows, self.all_bad]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.log_r[:], self.bad[:], self.n[:], self.n_eff[:], self.back[:] = state["cells"]
-        self.start[:] = state["start"]
-        waited, alarm, back_from, rows = state["numbers"]
-        self.waited, self.alarm, self.back_from, self.rows = int(waited), bool(alarm), int(back_from), int(rows)
-        self.lowest, self.back_bad, self.back_n, self.back_n_eff, self.all_bad = map(float, state["sums"])
+        super().restore(state)
+        waited, rows, all_bad = state["so_far"]
+        self.waited, self.rows, self.all_bad = int(waited), int(rows), float(all_bad)
 
 
 class Limits:
@@ -190,25 +112,16 @@ class Limits:
             n, bad = limit.count(counts)
             if not n:
                 continue
-            limit.hear(n, bad, start, limit.waited if self.in_events else limit.waited / DAY_MS)
+            limit.take(n, bad, start, limit.waited if self.in_events else limit.waited / DAY_MS)
             limit.waited = 0
             if limit.alarm:
-                if limit.recovery >= RECOVERED:
-                    changes.append(self._resolved(limit, end))
+                if limit.recovered:
+                    changes.append(_change(limit, "resolved", end, self.threshold))
                     limit.resolve()
             elif limit.evidence >= self.threshold and limit.n[limit.winner] >= limit.rule.min_count:
-                changes.append(self._alarm(limit, end))
+                changes.append(_change(limit, "alarm", end, self.threshold))
                 limit.raise_alarm()
         return changes
-
-    def _alarm(self, limit: Limit, end: int) -> Change:
-        cell = limit.winner
-        seen = float(limit.bad[cell]), float(limit.n[cell]), float(limit.n_eff[cell])
-        return _change(limit.rule, "alarm", end, int(limit.start[cell]), seen, limit.evidence, self.threshold)
-
-    def _resolved(self, limit: Limit, end: int) -> Change:
-        seen = limit.back_bad, limit.back_n, limit.back_n_eff
-        return _change(limit.rule, "resolved", end, limit.back_from, seen, limit.recovery, RECOVERED)
 
     def describe(self) -> list[str]:
         """Each limit in words, with what it has seen so far, and what it cannot do."""
@@ -239,12 +152,6 @@ class Limits:
         return limits
 
 
-def _steps(bound: float, odds: Floats) -> tuple[Floats, Floats]:
-    """Nats that a bad row adds, and a good one, for each alternative."""
-    q = odds / (1.0 + odds)
-    return np.log(q) - math.log(bound), np.log1p(-q) - math.log1p(-bound)
-
-
 def _witness(rule: LimitRule, column: ColumnReference) -> Witness | None:
     """Which of the reference's witnesses knows the variance of the bad rows: their own, or the one with most."""
     if rule.metric == "missing_share":
@@ -258,22 +165,14 @@ def _witness(rule: LimitRule, column: ColumnReference) -> Witness | None:
     return max((w for w in column.witnesses if w.form in forms), key=lambda w: w.inflation(1_000.0), default=None)
 
 
-def _change(
-    rule: LimitRule,
-    state: SignalState,
-    end: int,
-    since: int,
-    seen: tuple[float, float, float],
-    evidence: float,
-    threshold: float,
-) -> Change:
-    """`seen`: how many bad rows since `since`, of how many, worth how many independent ones."""
-    bad, n, n_eff = seen
-    share = bad / n
-    half = 2.0 * math.sqrt(share * (1.0 - share) / n_eff)
-    value, low, high = share, max(share - half, 0.0), min(share + half, 1.0)
+def _change(limit: Limit, state: SignalState, end: int, threshold: float) -> Change:
+    rule = limit.rule
+    since, _, n, _ = limit.seen
+    effect, evidence = limit.told(rule.words, rule.level, threshold)
+    now = effect.current
     if rule.complement:
-        value, low, high = 1.0 - value, 1.0 - high, 1.0 - low
+        now = Estimate(value=1.0 - now.value, low=1.0 - now.high, high=1.0 - now.low, unit=now.unit)
+        effect = msgspec.structs.replace(effect, current=now)
     side = "at most" if rule.at_most is not None else "at least"
     verdict = "beyond" if state == "alarm" else "back within"
     return Change(
@@ -283,15 +182,11 @@ def _change(
         time=end,
         onset=since,
         sentence=(
-            f"{rule.subject}: the {rule.words} is {verdict} its limit of {side} {_percent(rule.level)}: "
-            f"{_percent(value)} ({_percent(low)} to {_percent(high)}) of {n:,.0f} since {moment(since)}."
+            f"{rule.subject}: the {rule.words} is {verdict} its limit of {side} {percent(rule.level)}: "
+            f"{percent(now.value)} ({percent(now.low)} to {percent(now.high)}) of {n:,.0f} since {moment(since)}."
         ),
-        effect=Effect(
-            witness=rule.words,
-            reference=rule.level,
-            current=Estimate(value=value, low=low, high=high, unit="share"),
-        ),
-        evidence=Evidence(detector="limit", log_evidence=evidence, log_threshold=threshold, n=int(n), n_eff=n_eff),
+        effect=effect,
+        evidence=evidence,
     )
 
 
@@ -309,7 +204,7 @@ def _describe(limit: Limit) -> str:
     if limit.why_not:
         return f"{rule.monitor}: not judged: {limit.why_not}"
     share = limit.all_bad / limit.rows if limit.rows else 0.0
-    seen = _percent(1.0 - share if rule.complement else share) if limit.rows else "nothing"
+    seen = percent(1.0 - share if rule.complement else share) if limit.rows else "nothing"
     words = [
         f"{'beyond it, ' if limit.alarm else ''}{seen} of {limit.rows:,} so far",
         f"from {rule.min_count:,} rows",
@@ -324,10 +219,3 @@ def _describe(limit: Limit) -> str:
             f"judged at {limit.counted.nearest:g}, the nearest edge of the reference, until one is learnt with it"
         )
     return f"{rule.monitor}: {'; '.join(words)}"
-
-
-def _percent(share: float) -> str:
-    """Three significant digits of whichever is smaller, the share or what it lacks of 1."""
-    part = 100.0 * min(share, 1.0 - share)
-    text = f"{100.0 * share:.{min(max(2 - math.floor(math.log10(part)), 1), 7) if part > 0.0 else 1}f}"
-    return f"{text.rstrip('0').rstrip('.')} %"

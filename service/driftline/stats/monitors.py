@@ -43,9 +43,9 @@ class ModelMonitors:
         }
         self._share_budget()
 
-    def update(self, stream: str, pane_start: int, counts: PaneCounts) -> list[Change]:
-        """What changed with this pane. Raises ValueError for a stream without a reference, for counts of another
-        shape, and for a pane that is no later than the stream's last."""
+    def update(self, stream: str, pane_start: int, counts: PaneCounts, duplicates: int = 0) -> list[Change]:
+        """What changed with this pane, which also saw so many `duplicates` of rows. Raises ValueError for a stream
+        without a reference, for counts of another shape, and for a pane that is no later than the stream's last."""
         if stream not in self.streams:
             raise ValueError(f"profile {self.profile.id} has no reference for {stream}")
         monitors = self.streams[stream]
@@ -55,7 +55,7 @@ class ModelMonitors:
         changes = [
             change for other in sorted(self.streams.keys() - {stream}) for change in self.streams[other].elapse(end)
         ]
-        return changes + monitors.update(pane_start, counts, thresholds)
+        return changes + monitors.update(pane_start, counts, thresholds, duplicates)
 
     def elapse(self, until: int) -> list[Change]:
         """What changed because no other pane ends by `until` (ms): silence."""

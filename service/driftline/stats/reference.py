@@ -8,6 +8,7 @@ sigma^2 (a/n + b), and eps, the smallest change that can be detected given the s
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.stats.coarse import coarsen_categories, coarsen_numbers, representatives
 from driftline.stats.codes import CODES, MISSING, WRONG_TYPE
 from driftline.stats.constant_rules import longest_run
+from driftline.stats.duplicates import learn_duplicates
 from driftline.stats.encode import encode_cells
 from driftline.stats.fit import Timeline, fit
 from driftline.stats.grid import GridColumn, learn_grid
@@ -71,10 +73,12 @@ def learn_section(
     *,
     from_first_events: bool = False,
     live: bool = False,
+    duplicates: Mapping[int, int] | None = None,
 ) -> Section:
     """Learns the reference from rows in any order. With `from_first_events` the rows are the first a model ever
     sent, and pairs begin one p99 label delay in: the first pairs are the fast ones, and biased. `live`: the rows
-    are all there were of a stream in their time, so that they know its traffic too.
+    are all there were of a stream in their time, so that they know its traffic too. `duplicates`: those in
+    that time, by time (ms).
 
     Raises ValueError where no row is left: pairs whose labels take longer than the rows span, for instance."""
     delay = _label_delay(rows) if stream == PAIRS else None
@@ -111,6 +115,11 @@ def learn_section(
         label_delay_p99_ms=delay,
         traffic=learn_traffic(rows.times, pane_ms) if live else None,
         tied=tied_columns(grid.columns, codes),
+        duplicates=(
+            learn_duplicates(rows.times, duplicates or {}, pane_ms, settings.z_ref)
+            if stream == PREDICTIONS
+            else None
+        ),
         joint=learn_joint(grid, codes, units, [column.why_not for column in columns], settings),
     )
     check = self_check(section, codes, time, settings)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline.stats.cbe import WitnessTable
+from driftline.stats.duplicates import MONITOR as DUPLICATES
+from driftline.stats.duplicates import DuplicateReference
 from driftline.stats.grid import Grid, Kind
 from driftline.stats.joint import MONITOR, JointReference
 from driftline.stats.quality import quality_of
@@ -144,6 +146,7 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     traffic: Traffic | None = None
     tied: list[tuple[str, str]] = []
     joint: JointReference | None = None
+    duplicates: DuplicateReference | None = None
 
     @property
     def monitored(self) -> list[ColumnReference]:
@@ -156,6 +159,8 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         """(name, why it never pages) of all that share the budget of alarms: `monitored`, and what columns do
         together."""
         found = [(column.monitor, column.why_not) for column in self.monitored]
+        if self.duplicates is not None:
+            found.append((DUPLICATES, self.why_not))
         return found if self.joint is None else [*found, (MONITOR, self.joint.why_not)]
 
     @property

@@ -28,6 +28,8 @@ from driftline.stats.constant_rules import ConstantRules
 from driftline.stats.contributions import part_sentence, parts_of
 from driftline.stats.detector_rules import DetectorRule, parse
 from driftline.stats.distances import distances
+from driftline.stats.duplicate_rules import DuplicateRules
+from driftline.stats.duplicates import MONITOR as DUPLICATES
 from driftline.stats.joint import MONITOR as JOINT
 from driftline.stats.joint_rules import JointRules
 from driftline.stats.limits import Limits
@@ -83,6 +85,9 @@ class StreamMonitors:
         self.schema = SchemaRules(section)
         self.constant = ConstantRules(section)
         self.traffic = TrafficRules(section.stream, section.traffic, judged_from, self.pane_ms)
+        self.duplicates = None
+        if section.duplicates is not None:
+            self.duplicates = DuplicateRules(section.duplicates, in_events=settings.unit == "events")
         self.joint = None
         if section.joint is not None:
             in_events = settings.unit == "events"
@@ -122,8 +127,11 @@ class StreamMonitors:
         rules = [rule for rule in self.settings.detectors if rule.hears(column.monitor)]
         return [rule for rule in rules if binary or not parse(rule.detector).binary]
 
-    def update(self, pane_start: int, counts: PaneCounts, log_thresholds: Floats) -> list[Change]:
-        """One closed pane. `log_thresholds` of `section.paging`, inf where one may not page.
+    def update(
+        self, pane_start: int, counts: PaneCounts, log_thresholds: Floats, duplicates: int = 0
+    ) -> list[Change]:
+        """One closed pane, and how many `duplicates` of rows are of its time. `log_thresholds` of `section.paging`,
+        inf where one may not page.
 
         Panes that hold nothing, or end before `judged_from`, change nothing. Raises ValueError for counts of
         another grid's shape, for a pane that is no later than the last, and for a start inside a pane."""
@@ -133,14 +141,20 @@ class StreamMonitors:
         end = pane_start + self.pane_ms
         if inside:
             raise ValueError(f"{pane_start} is not the start of a pane of {self.pane_ms} ms")
-        if not counts.n or end <= self.judged_from:
+        if not (counts.n or duplicates) or end <= self.judged_from:
             return []
         pane -= self._origin
         if pane <= self.last:
             raise ValueError(f"pane {pane_start} came after a later one")
         self.last = pane
         start = max(pane_start, self.judged_from)
-        changes = self.traffic.elapse(pane_start) + self.traffic.update(start, end, counts.n)
+        again = []
+        if self.duplicates is not None:
+            threshold = float(log_thresholds[len(self.columns)])
+            again = self.duplicates.update(start, end, counts.n, duplicates, threshold)
+        if not counts.n:
+            return again
+        changes = again + self.traffic.elapse(pane_start) + self.traffic.update(start, end, counts.n)
         changes += self.schema.update(start, end, counts) + self.constant.update(start, end, counts)
         changes += self.limits.update(start, end, counts)
         if self.columns:
@@ -296,6 +310,10 @@ class StreamMonitors:
         named = [self.columns[j].monitor for j in np.flatnonzero(self.detector.alarm >= 0).tolist()]
         for rules in (self.traffic, self.schema, self.constant, self.limits, self.variance):
             named += rules.in_alarm
+        if self.duplicates is not None:
+            named += self.duplicates.in_alarm
+        if self.joint is not None and self.joint.alarm:
+            named.append(JOINT)
         return [*named, *self.limits.dropped]
 
     def describe(self, log_thresholds: Floats) -> list[MonitorStatus]:
@@ -319,9 +337,27 @@ class StreamMonitors:
                     opinions=self._noticed(j),
                 )
             )
+        if self.duplicates is not None:
+            found.append(self._describe_duplicates(self.duplicates, float(log_thresholds[len(self.columns)])))
         if self.joint is not None:
             found.append(self._describe_joint(self.joint, float(log_thresholds[-1])))
         return found
+
+    def _describe_duplicates(self, rules: DuplicateRules, log_threshold: float) -> MonitorStatus:
+        share = rules.share
+        return MonitorStatus(
+            monitor=DUPLICATES,
+            alarm=share.alarm,
+            why_not=self.section.why_not,
+            log_evidence=share.recovery if share.alarm else share.evidence,
+            log_threshold=RECOVERED if share.alarm else log_threshold,
+            n=rules.judged,
+            smallest_shift=rules.reference.smallest_shift,
+            a=rules.reference.inflation,
+            b=0.0,
+            delay=None,
+            opinions={},
+        )
 
     def _describe_joint(self, joint: JointRules, log_threshold: float) -> MonitorStatus:
         widest = max(joint.joint.witnesses, key=lambda witness: witness.b)
@@ -358,6 +394,7 @@ class StreamMonitors:
             "constant": self.constant.to_state(),
             "traffic": self.traffic.to_state(),
             "limits": self.limits.to_state(),
+            "duplicates": {} if self.duplicates is None else self.duplicates.to_state(),
         } | ({} if self.joint is None else {"joint": self.joint.to_state()})
 
     @staticmethod
@@ -383,6 +420,8 @@ class StreamMonitors:
             monitors.constant = ConstantRules.from_state(section, state["constant"])
             monitors.traffic.restore(state["traffic"])
             monitors.limits = Limits.from_state(section, settings, state["limits"])
+            if monitors.duplicates is not None:
+                monitors.duplicates.restore(state["duplicates"])
             if monitors.joint is not None:
                 monitors.joint.restore(state["joint"])
         except (KeyError, IndexError, ValueError, TypeError, zlib.error) as error:
