@@ -12,7 +12,8 @@ import pytest
 from driftline.contracts.decode import Decoder
 from driftline.contracts.events import Prediction
 from driftline.contracts.features import FeatureDecoder
-from driftline.contracts.vectors import MAX_LENGTH, signs, vector_columns
+from driftline.contracts.limits import MAX_VECTOR
+from driftline.contracts.vectors import signs, vector_columns
 from driftline.stats.codes import MISSING, NON_FINITE, WRONG_TYPE
 from driftline.stats.rows import Column
 from driftline.stats.vectors import PARTS, part_names
@@ -66,7 +67,7 @@ def test_of_each_vector_alone_whatever_the_batch(scale: float) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [[], [1.0], [1.0, "a"], [1.0, None], [True, False], [[1.0, 2.0]], [0.0] * (MAX_LENGTH + 1), [{"a": 1}, 1]],
+    [[], [1.0], [1.0, "a"], [1.0, None], [True, False], [[1.0, 2.0]], [0.0] * (MAX_VECTOR + 1), [{"a": 1}, 1]],
 )
 def test_other_lists_are_of_the_wrong_type(value: Any) -> None:
     columns = FeatureDecoder().columns([text(v=[1.0, 2.0]), text(v=value), text(v=None), text(v=3.0)]).columns

@@ -15,9 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from driftline.contracts.limits import Limits
+from driftline.contracts.limits import Limits, is_vector
 from driftline.contracts.reasons import Reason, poison
-from driftline.contracts.vectors import is_vector
 
 NON_FINITE_KEY: Final = "$nonfinite"
 _DIGITS: Final = 300

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.contracts.limits import is_vector
 from driftline.stats.codes import MISSING, NON_FINITE, WRONG_TYPE
 from driftline.stats.rows import Column
 from driftline.stats.vectors import PARTS, PROJECTIONS
@@ -22,18 +23,11 @@ from driftline.stats.vectors import PARTS, PROJECTIONS
 if TYPE_CHECKING:
     from driftline.contracts.cells import Cell
 
-MIN_LENGTH: Final = 2
-MAX_LENGTH: Final = 4_096
 _BITS: Final = 20
 """4,096 squares of so many bits add up to less than 2^53."""
 _AT_ONCE: Final = 256
 
 Floats = NDArray[np.float64]
-
-
-def is_vector(cell: object) -> bool:
-    """A list of 2 to 4,096 numbers, as JSON has them, and nothing else."""
-    return isinstance(cell, list) and MIN_LENGTH <= len(cell) <= MAX_LENGTH and set(map(type, cell)) <= {float, int}
 
 
 def vector_columns(name: str, cells: Sequence[Cell]) -> list[Column] | None:
