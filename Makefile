@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 to 3.13, nothing else. Another interpreter: make test PYTHON=/path/to/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-real mutations bench demo format
+.PHONY: help setup check test test-real mutations bench bench-detection demo format
 
 PYTHON ?=
 CANDIDATES := python3 python3.13 python3.12 python3.11
@@ -16,6 +16,7 @@ help:
 	@echo 'make check    style, types, schemas, generated pages'
 	@echo 'make mutations  whether the fault tests can fail: 50 changes to the code, each must turn one red'
 	@echo 'make bench    what an event costs, beside the ceiling and Faust (about 7 minutes; ARGS=--quick: 2)'
+	@echo 'make bench-detection  false alarms and delays of every detector (minutes; FULL=1: a night)'
 	@echo 'make format   bring style, schemas and generated pages up to date'
 	@echo 'make setup    only install, into .venv'
 	@echo 'PYTHON=...    the interpreter to use (3.11 to 3.13; found by itself otherwise)'
@@ -44,6 +45,9 @@ demo: .venv/.demo
 
 bench: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+bench-detection: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python -m bench.detection $(ARGS)
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix service tests

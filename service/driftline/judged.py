@@ -12,8 +12,9 @@ from driftline.contracts.blocks import NO_WATERMARK, PAIRS, blocks_partition
 from driftline.contracts.reactions import Fact
 from driftline.errors import StateCorrupt
 from driftline.judge.ledger import Ledger
-from driftline.judge.model import ModelState, load_models
+from driftline.judge.model import ModelState
 from driftline.judge.stage import LEDGER, LEDGER_VERSION
+from driftline.judge.stored import load_models
 from driftline.runtime.store import Slot, Snapshot
 from driftline.stats.codec import unpack
 from driftline.stats.reference import LABEL_DELAY

@@ -27,7 +27,7 @@ from driftline.stats.grid import choose_pane_ms
 from driftline.stats.profile import Profile, make_profile
 from driftline.stats.reference import learn_section
 from driftline.stats.rows import Column, Rows
-from driftline.stats.settings import DetectionSettings
+from driftline.stats.settings import DetectionSettings, positive_of
 
 Table = Mapping[str, Sequence[Any]]
 
@@ -101,6 +101,7 @@ def build_profile(
     pane_ms: int | None = None,
 ) -> Profile:
     """The profile of the rows, in order of time. Misconfigured where the table lacks what it needs."""
+    settings = settings.for_model(model)
     if columns.time not in table:
         raise Misconfigured(
             f"there is no column {columns.time!r}: a reference is read in order of time. Name it with --time; "
@@ -120,7 +121,11 @@ def build_profile(
         created=created,
         judged_from=0,
         predictions=learn_section(PREDICTIONS, rows, pane, settings),
-        pairs=learn_section(PAIRS, pair_rows(pairs, with_ids=True), pane, settings) if pairs else None,
+        pairs=learn_section(
+            PAIRS, pair_rows(pairs, True, positive_of(settings.positive_class, model)), pane, settings
+        )
+        if pairs
+        else None,
     )
 
 

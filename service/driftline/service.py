@@ -157,6 +157,8 @@ class Service:
             stage = JudgeStage(judge_settings(self._config), self._reader, self._registry)
         consumer = KafkaConsumer(self._kafka, stage.topic, f"{self._config.kafka.group}.{name}")
         observer = ReadinessObserver(name, self._metrics, self._progress, self._clock, self._readiness)
+        if name == "judge":
+            observer = JudgeReadiness(self._registry, self._metrics, self._progress, self._clock, self._readiness)
         settings = loop_settings(self._config, name, structure=f"{blocks} partitions of {topics.blocks}")
         return Loop(stage, consumer, self._writer, self._store, self._clock, settings, observer)
 
@@ -182,6 +184,26 @@ class ReadinessObserver(LoopMetrics):
     def published(self, stage: str, partition: int, records: int, dead_letters: int) -> None:
         super().published(stage, partition, records, dead_letters)
         self._readiness.met("log")
+
+
+class JudgeReadiness(ReadinessObserver):
+    """Also tells how the references that judge judges by did in their self-check."""
+
+    def __init__(
+        self,
+        registry: ProfileRegistry,
+        metrics: Metrics,
+        progress: Progress,
+        clock: SystemClock,
+        readiness: Readiness,
+    ) -> None:
+        super().__init__("judge", metrics, progress, clock, readiness)
+        self._registry = registry
+
+    def beat(self) -> None:
+        super().beat()
+        if (ratio := self._registry.lowest_self_check) is not None:
+            self._metrics.set("driftline_selfcheck_ratio", ratio)
 
 
 class ReactReadiness(ReactMetrics, ReadinessObserver):

@@ -39,8 +39,16 @@ class ModelStatus:
     predictions: int
     joined: int
     late: int
+    not_judged: int
+    """Rows that came when too many waited for a reference, or too late for the former one."""
     alarms: list[str]
     monitors: int
+    moved: list[list[str]]
+    """The monitors in alarm, the weightiest first, in groups of what looks like one cause."""
+    self_check: float | None
+    """Realised over requested ARL0 of its reference, at the level that could be tried: more is better."""
+    limits: list[str]
+    """Each hard limit in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,8 @@ async def collect(config: Config, reader: LogReader, store: Store, registry: Pro
         if state.models:
             watermarks.append(state.ledger.closed)
         for model in state.models.values():
-            statuses = model.monitors.describe() if model.monitors else []
+            watched = model.monitors
+            statuses = watched.describe() if watched else []
             profile = model.profile
             missing = [name for name in ("predictions", "pairs") if model.section(name) is None]
             models.append(
@@ -95,8 +104,12 @@ async def collect(config: Config, reader: LogReader, store: Store, registry: Pro
                     predictions=model.tallies.get("predictions", 0),
                     joined=model.tallies.get("outcomes_joined", 0),
                     late=model.tallies.get("late", 0) + model.tallies.get("backfilled", 0),
-                    alarms=[s.monitor for s in statuses if s.alarm],
+                    not_judged=model.tallies.get("onboarding_overflow", 0) + model.tallies.get("stale_grid", 0),
+                    alarms=[s.monitor for s in statuses if s.alarm] + (watched.broken_limits() if watched else []),
                     monitors=len(statuses),
+                    moved=[[one.monitor for one in g] for g in model.monitors.moved()] if model.monitors else [],
+                    self_check=profile.self_check if profile else None,
+                    limits=watched.limits() if watched else [],
                 )
             )
     return Status(

@@ -14,6 +14,7 @@ from driftline.config import Config
 from driftline.contracts.decode import Decoder
 from driftline.contracts.limits import Limits
 from driftline.ingest.stage import IngestSettings
+from driftline.judge.rebaseline import DAY_MS, Rolling
 from driftline.judge.stage import JudgeSettings
 from driftline.react.notify.settings import WebhookSettings, networks
 from driftline.react.settings import ReactSettings
@@ -24,6 +25,8 @@ from driftline.runtime.kafka_topics import TopicSpec
 from driftline.runtime.owned import LoopSettings
 from driftline.runtime.redis_client import RedisSettings
 from driftline.runtime.redis_store import RedisStore
+from driftline.stats.detector_rules import detector_of
+from driftline.stats.limit_rules import limit_of
 from driftline.stats.settings import DetectionSettings
 
 StageName = Literal["ingest", "judge", "react"]
@@ -112,11 +115,18 @@ def detection_settings(config: Config) -> DetectionSettings:
     detection = config.detection
     return DetectionSettings(
         arl0_days=detection.arl0_days,
+        arl0_events=detection.arl0_events,
+        season=detection.season,
         min_effect_sd=detection.min_effect_sd,
         min_rate_effect=detection.min_rate_effect,
         coalesce=detection.coalesce,
         features_pager=detection.pager.features,
         errors_pager=detection.pager.errors,
+        limits=tuple(map(limit_of, detection.limits)),
+        detectors=tuple(map(detector_of, detection.detectors)),
+        positive_class=detection.positive_class,
+        importance=detection.importance,
+        multivariate=detection.multivariate,
     )
 
 
@@ -135,6 +145,7 @@ def ingest_settings(config: Config, sources: int, blocks: int, deadletters: int)
         max_write_bytes=config.ingest.max_bundle_bytes,
         join=config.join.enabled,
         join_days=config.join.days,
+        positive_class=config.detection.positive_class,
     )
 
 
@@ -147,10 +158,23 @@ def judge_settings(config: Config) -> JudgeSettings:
         deadletter_topic=topics.deadletter,
         reference_events=config.judge.reference_events,
         reference_pairs=config.judge.reference_pairs,
+        new_version=config.judge.new_version,
+        rolling=rolling(config),
         max_models_per_partition=config.judge.max_models_per_partition,
+        invalid_share=config.judge.invalid_share,
         max_write_bytes=config.ingest.max_bundle_bytes,
         on_gap=config.judge.on_gap,
         detection=detection_settings(config),
+    )
+
+
+def rolling(config: Config) -> Rolling:
+    settings = config.judge.rolling
+    return Rolling(
+        every_ms=round(settings.every_days * DAY_MS),
+        window_ms=round(settings.window_days * DAY_MS),
+        max_evidence=settings.max_evidence,
+        max_distance=settings.max_distance,
     )
 
 

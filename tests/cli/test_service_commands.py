@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import random
-import signal
+import signal as signals
 import subprocess
 import sys
 import time
@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from backtest import making
 from driftline.cli import app
 from support.servers import AnyServers, connection, unique
 
 T0 = 1_700_000_000_000
+SAID = ("model", "version", "monitor", "time", "onset", "sentence", "severity", "effect")
 pytestmark = pytest.mark.connected
 
 
@@ -121,7 +123,7 @@ def test_a_reference_is_pinned_events_are_counted_and_a_reset_forgets(
         found = status_when(environ, lambda s: only_model(s).get("predictions") == 450)
         assert only_model(found)["profile"] is None
         assert "predictions" in only_model(found)["waiting_for"]
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signals.SIGTERM)
         assert process.wait(15) == 0
 
 
@@ -154,3 +156,32 @@ def test_run_without_topics_says_what_to_do(environ: dict[str, str]) -> None:
     assert result.returncode == 2
     assert b"there is no topic" in result.stderr
     assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.timeout(90)
+def test_exported_blocks_say_again_what_was_said(environ: dict[str, str], tmp_path: Path) -> None:
+    """What the service has said of events, the exported counts of them say again.
+
+    Mutation: in `export_blocks`, begin every partition one bundle later."""
+    environ |= {"DRIFTLINE_JUDGE__REFERENCE_EVENTS": "1200", "DRIFTLINE_JUDGE__REFERENCE_PAIRS": "1100"}
+    blocks, result = tmp_path / "live.blocks", tmp_path / "again.json"
+    history = making.events(making.rows())
+    invoke(environ, "topics", "create")
+    with running(environ, tmp_path / "run.log"):
+        for first in range(0, len(history), 1_000):
+            part = making.write_jsonl(tmp_path / "part.jsonl", history[first : first + 1_000])
+            invoke(environ, "publish", str(part))
+        status_when(environ, lambda s: len(only_model(s).get("alarms", ())) >= 2)
+        said = invoke(environ, "tail", "--topics", "signals", "--from-start", "--for", "2", "--json").output
+        assert "1 profiles in live.blocks" in invoke(environ, "blocks", "export", "--out", str(blocks)).output
+    live = {s["id"]: s for s in map(json.loads, said.splitlines()) if s["state"] == "alarm"}
+    invoke(environ, "backtest", str(blocks), "--json", str(result))
+    again = json.loads(result.read_bytes())
+    found = {alarm["id"]: alarm for alarm in again["alarms"]}
+    assert again["summary"]["events"] == again["summary"]["outcomes"] == making.N
+    assert {"error:rate", "features.x:distribution"} <= {s["monitor"] for s in live.values()}
+    for id, signal in live.items():
+        assert {name: found[id][name] for name in SAID} == {name: signal[name] for name in SAID}
+    # A backtest judges the panes of the end, too, which live are still open.
+    last = max(s["time"] for s in live.values())
+    assert {id for id, alarm in found.items() if alarm["time"] <= last} == live.keys()

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from driftline.clock import ManualClock
-from driftline.contracts.blocks import BinnedBlock, Block, Bundle, ModelTally, RawBlock
+from driftline.contracts.blocks import BinnedBlock, Block, Bundle, ModelTally, RawBlock, WindowTally
 from driftline.demo.audit import LedgerFigures, audit_blocks
 from driftline.runtime.log import Outgoing
 from driftline.runtime.memory_log import MemoryLog, MemoryReader, MemoryWriter
@@ -26,7 +26,7 @@ def raw(stream: str, n: int) -> RawBlock:
 
 
 def tally(**counts: int) -> ModelTally:
-    return ModelTally("m", "1", **counts)
+    return msgspec.structs.replace(ModelTally("m", "1"), **counts)
 
 
 def at(partition: int, source: int, first: int, after: int, **more: Any) -> tuple[int, Bundle]:
@@ -35,11 +35,19 @@ def at(partition: int, source: int, first: int, after: int, **more: Any) -> tupl
 
 
 SOUND: Sequence[tuple[int, Bundle]] = (
-    at(0, 0, 0, 7, records=7, refused={"json": 1}),
+    at(0, 0, 0, 7, windows={0: WindowTally(7, {"json": 1})}),
     at(1, 0, 0, 7, blocks=[binned("predictions", 4)], tallies=[tally(predictions=5, before_reference=1)]),
     at(0, 1, 0, 3),
-    at(1, 1, 0, 3, records=3, blocks=[raw("pairs", 2)], tallies=[tally(outcomes_joined=2, outcomes_waiting=1)]),
-    at(0, 0, 7, 9, records=2),
+    at(
+        1,
+        1,
+        0,
+        3,
+        windows={0: WindowTally(3)},
+        blocks=[raw("pairs", 2)],
+        tallies=[tally(outcomes_joined=2, outcomes_waiting=1)],
+    ),
+    at(0, 0, 7, 9, windows={0: WindowTally(2)}),
     at(1, 0, 7, 9, blocks=[binned("pairs", 1)], tallies=[tally(outcomes_joined=1, duplicate_predictions=1)]),
 )
 

@@ -84,7 +84,7 @@ def tallies(world: World, model: str) -> Counter[str]:
     for fields in world.fields("judge").values():
         for name, data in fields.items():
             if name.startswith("m:"):
-                record = msgspec.msgpack.decode(unpack("model", 1, data)[1])
+                record = msgspec.msgpack.decode(unpack("model", 2, data)[1])
                 if record["model"] == model:
                     total.update(record["tallies"])
     return total

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 LOOP, MEMORY, STAGE = "runtime/*.py", "runtime/memory_store.py", "ingest/stage.py"
 CYCLE, TAKEOVER = "runtime/cycle.py", "runtime/takeover.py"
 JUDGE, MODEL, LEDGER = "judge/stage.py", "judge/model.py", "judge/ledger.py"
+REFUSALS, INVALID = "judge/refusals.py", "test_invalid_events.py"
 WORKERS, STORE, LOG = "test_workers.py", "test_store_faults.py", "test_log_faults.py"
 
 
@@ -38,6 +39,11 @@ MUTATIONS = [
         "death_between_fold_and_write",
     ),
     Mutation(JUDGE, "dirty |= model.flush()", "model.flush()", WORKERS, "death_of_a_judge"),
+    Mutation(STAGE, "windows=windows if partition == speaks else {}", "windows=windows", INVALID, "told_once"),
+    Mutation(REFUSALS, "if (at + 1) * WINDOW <= bundle.next", "", INVALID, "batches_do_not_matter"),
+    Mutation(
+        REFUSALS, "int(at): WindowTally(int(n), dict(refused))", "int(at): WindowTally(0)", INVALID, "that_die"
+    ),
     Mutation(TAKEOVER, "if pending and not recovery.plan:", "if False:", WORKERS, "between_the_write_and_kafka"),
     Mutation(TAKEOVER, "if pending and not recovery.plan:", "if False:", WORKERS, "some_blocks_partitions_have"),
     Mutation(MEMORY, "if record.owner != write.token:", "if False:", WORKERS, "zombie_says_nothing"),
@@ -106,7 +112,7 @@ MUTATIONS = [
     Mutation(MEMORY, "return Verdict.REPEATED", "pass", STORE, "call_that_times_out"),
     Mutation(
         JUDGE,
-        "return JudgeState(partition, ledger, {}, True, useless), [LEDGER]",
+        "return JudgeState(partition, ledger, {}, refusals, True, useless), [LEDGER]",
         "pass",
         STORE,
         "ledger_that_cannot",

@@ -73,7 +73,7 @@ def _judged(world: World, found: Facts) -> None:
     for fields in world.fields("judge").values():
         for name, data in fields.items():
             if name.startswith("m:"):
-                record = msgspec.msgpack.decode(unpack("model", 1, data)[1])
+                record = msgspec.msgpack.decode(unpack("model", 2, data)[1])
                 if record["model"] == TICK:
                     continue
                 found.backfilled += record["tallies"].get("backfilled", 0)
@@ -109,7 +109,7 @@ def _count_bundles(world: World, found: Facts) -> dict[tuple[str, str, str], lis
         next_of: dict[int, int] = {}
         carried: set[tuple[int, int]] = set()
         for record in world.log.records("blocks", partition):
-            bundle = msgspec.msgpack.decode(record.value or b"")
+            bundle = msgspec.msgpack.decode(record.value or b"", strict=False)
             source, first, after = bundle["source"], bundle["first"], bundle["next"]
             known = next_of.get(source, 0)
             emitted = {(source, offset) for offset in bundle["emitted"]}
@@ -119,8 +119,9 @@ def _count_bundles(world: World, found: Facts) -> dict[tuple[str, str, str], lis
             assert not emitted & carried, f"pairs were published twice: {sorted(emitted & carried)}"
             carried |= emitted
             next_of[source] = after
-            found.records += bundle["records"]
-            found.refused.update(bundle["refused"])
+            for records, refused in bundle["windows"].values():
+                found.records += records
+                found.refused.update(refused)
             for model, _, *numbers in bundle["tallies"]:
                 if model == TICK:
                     continue
@@ -147,11 +148,11 @@ def _content(
     panes: dict[int, PaneCounts] = {}
     for r in rows:
         for pane, counts in fold_rows(section.grid, r.take(np.flatnonzero(r.times >= since))).items():
-            panes.setdefault(pane, PaneCounts.empty(len(section.grid.columns))).merge(counts)
+            panes.setdefault(pane, PaneCounts.empty(len(section.grid.columns), section.grid.joint)).merge(counts)
     for _, block in parts:
         if block[0] == "bin":
             binned = msgspec.convert(block, BinnedBlock)
-            counts = panes.setdefault(binned.pane, PaneCounts.empty(len(section.grid.columns)))
+            counts = panes.setdefault(binned.pane, PaneCounts.empty(len(section.grid.columns), section.grid.joint))
             add_block(counts, binned, section.grid)
     found.content[key] = {pane: counts.to_bytes() for pane, counts in panes.items()}
 

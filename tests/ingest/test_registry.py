@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from driftline.clock import ManualClock
-from driftline.registry import ProfileRegistry, profile_key
-from driftline.runtime.log import Outgoing
+from driftline.registry import ProfileRegistry, reset_record
 from driftline.runtime.memory_log import MemoryLog, MemoryReader, MemoryWriter
 
 
@@ -20,7 +19,7 @@ class View:
         self.registry = ProfileRegistry(MemoryReader(log), "profiles", self.clock)
 
     async def reset(self, model: str) -> None:
-        await self.writer.publish([Outgoing("profiles", 0, profile_key(model, "1"), None)])
+        await self.writer.publish([reset_record("profiles", model, "1", 1)])
 
     def noticed(self, model: str) -> bool:
         return self.registry.standing(model, "1").reset >= 0

@@ -19,6 +19,7 @@ from driftline.stats.bank import GridBank
 from driftline.stats.block import rows_to_blocks
 from driftline.stats.encode import encode_cells
 from driftline.stats.grid import Grid, learn_grid
+from driftline.stats.joint import with_embedding
 from driftline.stats.profile import Profile, make_profile
 from driftline.stats.rows import Column, Rows
 from driftline.stats.section import Section
@@ -81,9 +82,10 @@ def profile_of(model: str, names: Sequence[str], drop: Sequence[str], rng: Gener
     rows = prediction_rows(events, BlockMaker()._decoder(model, "1", Grid([], 1)), with_ids=False)
     for name in drop:
         del rows.columns[name]
-    section = Section(
-        stream="predictions", grid=learn_grid(rows, 10_000), n=400, panes=3, start=0, end=SINCE - 1, columns=[]
-    )
+    grid = learn_grid(rows, 10_000)
+    if rng.random() < 0.8:
+        grid = with_embedding(grid, encode_cells(grid, rows))
+    section = Section(stream="predictions", grid=grid, n=400, panes=3, start=0, end=SINCE - 1, columns=[])
     return make_profile(
         model=model, version="1", source="training", created=0, judged_from=SINCE, predictions=section
     )
@@ -103,7 +105,8 @@ def world(seed: int) -> tuple[Generator, dict[ModelKey, Profile], dict[ModelKey,
 @pytest.mark.parametrize("odd", [0.0, 0.1, 0.8])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_same_blocks(seed: int, odd: float) -> None:
-    """Mutation: in `GridBank._bins`, `cell += CELLS`."""
+    """Mutations: in `GridBank._bins`, `cell += CELLS`; in `_joint`, take rows as sorted; in `_sum_features`, `held
+    > CHUNK` and no more at the end."""
     rng, profiles, names = world(seed)
     together, alone = BlockMaker(), BlockMaker()
     taken = 0
@@ -115,8 +118,10 @@ def test_the_same_blocks(seed: int, odd: float) -> None:
         }
         if turn == 3:
             profiles["m0", "1"] = profile_of("m0", names["m0", "1"], ["score"], rng)
-        for key, blocks, early in together.predictions(groups, profiles):
-            assert (list(blocks), early) == alone._alone(*key, groups[key], profiles[key])
+        for key, blocks, early in together.predictions(
+            groups, {key: [profile] for key, profile in profiles.items()}
+        ):
+            assert (list(blocks), early) == alone._alone(*key, groups[key], [profiles[key]])
         taken += len(groups)
     assert taken > 30
 
@@ -134,8 +139,8 @@ def test_ordinary_events_are_taken() -> None:
     events[3] = Prediction(
         id="3", model=key[0], version="1", time=SINCE, features=strange, prediction="yes", latency_ms=3.0
     )
-    found = together().blocks({key: events}, profiles)
-    assert list(found[key]) == BlockMaker()._alone(*key, events, profiles[key])[0]
+    found = together().blocks({key: events}, {key: [profile] for key, profile in profiles.items()})
+    assert list(found[key]) == BlockMaker()._alone(*key, events, [profiles[key]])[0]
     assert any(block.extra.get("latency_ms") == 1 for block in found[key])
 
 
@@ -150,8 +155,8 @@ def test_others_are_left_out(what: str) -> None:
         "class scores": replace(event, scores={"yes": 0.5}),
         "before the reference": replace(event, time=SINCE - 1),
     }[what]
-    assert not together().blocks({key: [event, other]}, profiles)
-    assert not together().blocks({key: [other, event]}, profiles)
+    assert not together().blocks({key: [event, other]}, {key: [profile] for key, profile in profiles.items()})
+    assert not together().blocks({key: [other, event]}, {key: [profile] for key, profile in profiles.items()})
 
 
 def test_a_bank_of_grids() -> None:

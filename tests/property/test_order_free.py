@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from driftline.stats.profile import decode_profile
 from faults.data import Feed, Message, feed
-from faults.extra import Features, end_of, in_order, plain, stream
+from faults.extra import Features, end_of, in_order, outcome, plain, sent, signals, stream
 from faults.oracle import Facts, assert_same, assert_true, facts
 from faults.runs import clean
 from faults.scenario import KILL, LEAVE, STEP, play
@@ -75,7 +76,7 @@ async def test_partitions_in_turn(partitions: int) -> None:
 
 
 @settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
@@ -92,6 +93,24 @@ async def test_all_of_it_at_once(seed: int, partitions: int, blocks: int, max_ba
     """D40, with the order of arrival. Mutation: take a range's latest time, without the lateness, as its watermark."""
     shape = Shape(partitions=partitions, blocks=blocks, max_batch=max_batch, judge_batch=judge_batch)
     assert_same(await outcome_of(SENT, shuffled(SENT.messages, seed), shape), await clean(SENT))
+
+
+def _amount_drifts(i: int, rng: np.random.Generator) -> dict[str, Any]:
+    return plain(i, rng) | ({"amount": float(rng.normal(3.0))} if i > 1_700 else {})
+
+
+@pytest.mark.parametrize("max_batch", [20, 100_000])
+async def test_a_signal_names_the_reference_of_its_time(max_batch: int) -> None:
+    """Predictions drift before the pairs' reference is complete. Mutation: in `Speaker.say`, name that in force."""
+    outcomes = [sent(outcome("m", i, i % 10 > 0, delay_ms=120_000)) for i in range(N)]
+    world = World(Shape(partitions=1, max_batch=max_batch, judge_batch=1))
+    world.publish(in_order([*stream(N, _amount_drifts), *outcomes]))
+    await world.drain(end_of(N) + 120_000)
+    known = [decode_profile(record.value or b"") for record in world.log.records("profiles", 0)]
+    first, second = sorted((p for p in known if p.model == "m"), key=lambda profile: profile.revision)
+    said = [s for s in signals(world) if s.monitor == "features.amount:distribution"]
+    assert second.pairs_from is not None and said[0].time < second.pairs_from
+    assert [s.profile for s in said] == [first.id]
 
 
 @pytest.mark.parametrize("leave", [True, False])

@@ -93,6 +93,15 @@ def test_a_reference_learnt_anew_resolves_what_was_judged_by_the_old_one() -> No
     assert sorted(brief(run.take(anew))) == ["data:resolved", "prediction:resolved"]
 
 
+def test_that_too_many_are_refused_ends_when_that_is_said() -> None:
+    """Mutation: leave out `and not lasts`."""
+    run, monitor = Told(QUIET), "system:invalid_events:2"
+    run.take(tick(0))
+    assert brief(run.take(signal(monitor, 1, model="", version=""))) == ["service:open"]
+    assert "service:resolved" not in brief(run.take(tick(2 * HOUR), tick(50 * HOUR)))
+    assert brief(run.take(signal(monitor, 2, "resolved", model="", version=""))) == ["service:resolved"]
+
+
 def test_the_service_has_one_incident_that_ends_by_itself() -> None:
     run = Told(QUIET)
     run.take(tick(0))

@@ -108,6 +108,18 @@ def test_the_window_is_the_data_since_the_onset_where_it_is_enough() -> None:
     assert (window.start, window.to, window.mix, window.recent) == (T0 - HOUR, T0, None, 6_000)
 
 
+@pytest.mark.parametrize("recent", [100, 1_000, 5_000, 12_000, 20_000])
+def test_the_mix_stays_worth_half_its_events(recent: int) -> None:
+    """Kish's effective sample size, however few the recent ones are.
+
+    Mutation: the weight is older / recent alone."""
+    (request,) = requests(Told(replace(SETTINGS, enough_events=25_000)).take(signal(n=recent)))
+    assert request.window.mix is not None
+    w, older = request.window.mix.weight, 25_000 - recent
+    assert (w * recent + older) ** 2 / (w * w * recent + older) >= 12_500
+    assert w >= 1.0
+
+
 def test_else_it_is_a_mix_that_weights_the_recent() -> None:
     (request,) = requests(Told(SETTINGS).take(signal(n=1_000)))
     window = request.window

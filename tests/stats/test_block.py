@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import msgspec
@@ -15,7 +16,8 @@ from driftline.errors import StateCorrupt, StateTooNew
 from driftline.stats.block import MAX_EXTRA, OTHERS, PaneCounts, add_block, fold_rows, rows_to_blocks
 from driftline.stats.codec import pack, unpack
 from driftline.stats.codes import CODES, MISSING, NON_FINITE, WRONG_TYPE
-from driftline.stats.encode import CHUNK
+from driftline.stats.embedding import FEATURES, UNIT, learn_embedding
+from driftline.stats.encode import CHUNK, encode_cells
 from driftline.stats.grid import MOMENT_UNIT, Grid, learn_grid
 from driftline.stats.layout import CELLS, DENSE, SPARSE
 from driftline.stats.rows import Column, Rows
@@ -48,14 +50,22 @@ def make_rows(n: int, seed: int, *, panes: int = 3, dirty: bool = True, extra: b
     return Rows(times.astype(np.int64), rng.integers(0, 2**63, n).astype(np.uint64), columns)
 
 
-GRID = learn_grid(make_rows(2_000, 0, extra=False), PANE)
+def embedded(rows: Rows) -> Grid:
+    """A grid that also sums up what all of its columns do together."""
+    grid = learn_grid(rows, PANE)
+    codes = np.ascontiguousarray(encode_cells(grid, rows).T)
+    counts = np.stack([np.bincount(column, minlength=CODES) for column in codes])
+    return msgspec.structs.replace(grid, embedding=learn_embedding(counts, [c.codes for c in grid.columns], codes))
+
+
+GRID = embedded(make_rows(2_000, 0, extra=False))
 F = len(GRID.columns)
 
 
 def joined(blocks: Iterable[BinnedBlock]) -> dict[int, PaneCounts]:
     panes: dict[int, PaneCounts] = {}
     for block in blocks:
-        add_block(panes.setdefault(block.pane, PaneCounts.empty(F)), block, GRID)
+        add_block(panes.setdefault(block.pane, PaneCounts.empty(F, FEATURES)), block, GRID)
     return panes
 
 
@@ -63,13 +73,27 @@ def blocks_of(rows: Rows) -> list[BinnedBlock]:
     return rows_to_blocks(GRID, rows, "m", "1", "predictions")
 
 
+def joint_by_hand(codes: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The features of one row: cosines of 4,096ths of a turn, of whole numbers."""
+    embedding = GRID.embedding
+    assert embedding is not None
+    scores = [int(embedding.table[i, codes[column]]) for i, column in enumerate(embedding.columns)]
+    *w, phases = embedding.frequencies.astype(int).tolist()
+    found = []
+    for j in range(FEATURES):
+        turned = sum(score * w[i][j] for i, score in enumerate(scores)) + phases[j]
+        found.append(round(math.cos(2.0 * math.pi * (turned // 16 % 4_096) / 4_096) * UNIT))
+    return np.array(found, np.int64)
+
+
 def by_hand(rows: Rows) -> dict[int, PaneCounts]:
     """The same counts, one cell at a time."""
     panes: dict[int, PaneCounts] = {}
     for i in range(rows.n):
         start = int(rows.times[i]) // PANE * PANE
-        pane = panes.setdefault(start, PaneCounts.empty(F))
+        pane = panes.setdefault(start, PaneCounts.empty(F, FEATURES))
         pane.n += 1
+        row = []
         for j, column in enumerate(GRID.columns):
             cells = rows.columns[column.name]
             number = float(cells.numbers[i])
@@ -86,6 +110,8 @@ def by_hand(rows: Rows) -> dict[int, PaneCounts]:
             else:
                 code = status or (WRONG_TYPE if text is not None else MISSING)
             pane.counts[j, code] += 1
+            row.append(code)
+        pane.joint += joint_by_hand(row)
         if "new" in rows.columns and not np.isnan(rows.columns["new"].numbers[i]):
             pane.extra["new"] = pane.extra.get("new", 0) + 1
     return panes
@@ -134,7 +160,9 @@ counts = (
     .map(lambda panes: next(iter(panes.values())))
 )
 names = st.dictionaries(st.sampled_from([f"n{i:02}" for i in range(60)]), st.integers(1, 9), max_size=MAX_EXTRA)
-panes = st.builds(lambda pane, extra: PaneCounts(pane.n, pane.counts, pane.moments, extra), counts, names)
+panes = st.builds(
+    lambda pane, extra: PaneCounts(pane.n, pane.counts, pane.moments, extra, pane.joint), counts, names
+)
 
 
 @given(a=panes, b=panes, c=panes)
@@ -149,7 +177,7 @@ def test_merge_is_associative_and_commutative_and_keeps_its_bytes(
     assert left.to_bytes() == right.to_bytes() == turned.to_bytes()
     assert len(left.extra) <= MAX_EXTRA + 1
     assert sum(left.extra.values()) == sum(sum(pane.extra.values()) for pane in (a, b, c))
-    assert a.copy().merge(PaneCounts.empty(F)) == a
+    assert a.copy().merge(PaneCounts.empty(F, FEATURES)) == a
 
 
 @given(a=panes, b=panes)
@@ -250,10 +278,10 @@ def some_block(n: int = 60) -> BinnedBlock:
 
 
 def refused(block: BinnedBlock, **wrong: object) -> None:
-    pane = PaneCounts.empty(F)
+    pane = PaneCounts.empty(F, FEATURES)
     with pytest.raises(StateCorrupt):
         add_block(pane, msgspec.structs.replace(block, **wrong), GRID)
-    assert pane == PaneCounts.empty(F)
+    assert pane == PaneCounts.empty(F, FEATURES)
 
 
 def sparse(cells: dict[int, int]) -> dict[str, object]:
@@ -272,6 +300,9 @@ def test_faults_c28_block_bytes_that_cannot_be_are_refused_whole() -> None:
     refused(block, codes=b"\xff" * len(block.codes))
     refused(block, counts=b"\1")
     refused(block, moments=block.moments[:-1])
+    refused(block, joint=block.joint[:-1])
+    refused(block, joint=b"")
+    refused(block, joint=np.full(FEATURES, UNIT * block.n + 1, "<i4").tobytes())
     refused(block, n=block.n + 1)
     refused(block, n=-1)
     refused(block, n=2**62)
@@ -281,7 +312,7 @@ def test_faults_c28_block_bytes_that_cannot_be_are_refused_whole() -> None:
     refused(block, extra={OTHERS: 2**63})
     refused(block, extra={f"a{i}": 1 for i in range(MAX_EXTRA + 2)})
     missing = {f * CODES + MISSING: 60 for f in range(F)}
-    add_block(PaneCounts.empty(F), msgspec.structs.replace(block, n=60, **sparse(missing)), GRID)
+    add_block(PaneCounts.empty(F, FEATURES), msgspec.structs.replace(block, n=60, **sparse(missing)), GRID)
     refused(block, **sparse({**missing, F * CODES: 1}))
     refused(block, **sparse(dict(reversed(missing.items()))))
     refused(block, **sparse({**missing, (F - 1) * CODES + MISSING: 59}))
@@ -293,7 +324,7 @@ def test_faults_c28_block_bytes_that_cannot_be_are_refused_whole() -> None:
 
 def test_a_block_of_another_grid_is_the_callers_mistake() -> None:
     with pytest.raises(ValueError, match="grid"):
-        add_block(PaneCounts.empty(F), some_block(), Grid(GRID.columns, PANE + 1))
+        add_block(PaneCounts.empty(F, FEATURES), some_block(), Grid(GRID.columns, PANE + 1))
 
 
 def test_faults_c28_pane_state_that_is_corrupt_cut_newer_or_of_another_kind() -> None:

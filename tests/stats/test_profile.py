@@ -42,11 +42,23 @@ def test_a_revision_adds_pairs_and_changes_nothing_else() -> None:
 def test_faults_c28_damaged_and_newer_profiles_are_refused() -> None:
     """C28. Mutation: leave the comparison of ids out of `decode_profile`."""
     data = encode_profile(make())
-    held = msgspec.json.decode(data)
     with pytest.raises(StateCorrupt, match="another's"):
-        decode_profile(msgspec.json.encode({**held, "judged_from": held["judged_from"] + 1}))
+        decode_profile(encode_profile(msgspec.structs.replace(make(), judged_from=7)))
     for cut in (0, 1, len(data) // 2, len(data) - 1):
         with pytest.raises(StateCorrupt):
             decode_profile(data[:cut])
     with pytest.raises(StateTooNew):
         decode_profile(msgspec.json.encode({"v": PROFILE_VERSION + 1, "what": "is this"}))
+
+
+def test_two_hundred_features_fit_a_record() -> None:
+    """1 MB is what a broker takes; ten columns stand for two hundred, of which `test_joint` has the whole.
+
+    Mutation: leave `zlib.compress` out of `encode_profile`."""
+    rng = np.random.default_rng(1)
+    alone = msgspec.structs.replace(SETTINGS, multivariate=False)
+    profile = profile_of({f"features.f{i}": rng.lognormal(size=4_000) for i in range(10)}, alone)
+    data = encode_profile(profile)
+    assert 20 * len(data) < 700_000
+    head = msgspec.json.decode(data.partition(b"\n")[0])
+    assert (head["id"], head["model"], head["revision"]) == (profile.id, "m", 1)

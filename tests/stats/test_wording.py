@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from driftline.stats.cbe import Run
+from driftline.stats.quality import quality_of
 from driftline.stats.reference import learn_section
 from driftline.stats.section import ColumnReference
 from driftline.stats.settings import DetectionSettings
@@ -47,7 +48,8 @@ def columns() -> dict[str, ColumnReference]:
     )
     error = (rng.random(10_000) < 0.244).astype(np.float64)
     pairs = learn_section("pairs", rows_of({"error": error}), PANE, DetectionSettings())
-    return {column.name: column for column in [*section.columns, *pairs.columns]}
+    quality = {f"{column.name}:q": quality_of(column) for column in section.columns}
+    return {column.name: column for column in [*section.columns, *pairs.columns]} | quality
 
 
 def said(name: str, form: str, y: float, n_eff: float) -> str:
@@ -62,7 +64,7 @@ def test_sentences() -> None:
     assert said("error", "is", 0.291, 2_550.0) == f"The error rate went from 24.2 % to 29.1 % (±1.8) {since}"
     low, high = (
         "features.temp: the share of values above the old P98 (",
-        f") went from 2.0 % to 10.0 % (±1.9) {since}",
+        f") went from 2.2 % to 10.0 % (±1.9) {since}",
     )
     sentence = said("features.temp", "below", 0.9, 1_000.0)
     assert sentence.startswith(low)
@@ -74,8 +76,7 @@ def test_sentences() -> None:
     assert "typical distance from the old mean went from 9.85 to 13.93" in said(
         "features.temp", "spread", 2.0, 400.0
     )
-    assert "rows without a usable value went from 0.0 % to 30.0 %" in said("features.temp", "missing", 0.3, 100.0)
-    assert "the share of unseen categories went from" in said("features.city", "is", 0.3, 100.0)
+    assert "the share of unseen categories went from 0.0 % to 30.0 %" in said("features.city:q", "is", 0.3, 100.0)
 
 
 def test_category_names_are_made_printable() -> None:
@@ -90,3 +91,14 @@ def test_error_bars_are_ordered_and_shares_stay_shares() -> None:
     assert 0.0 <= effect.current.low <= effect.current.value <= effect.current.high <= 1.0
     resolved = resolved_sentence(column, effect, APRIL)
     assert "is back" in resolved
+
+
+@pytest.mark.parametrize("y", [-0.03, 1.02])
+def test_a_share_less_its_season_may_lie_outside_and_is_said_all_the_same(y: float) -> None:
+    """A night without errors, where the season expects some: the mean less the expectation is below nothing.
+
+    Mutation: `y` in the place of the clipped share in `effect_of`'s sigma."""
+    column = columns()["error"]
+    effect = effect_of(column, column.witnesses[0], Run(0, 0, 0, 1_000.0, 50.0, y))
+    assert effect.current.value == min(max(y, 0.0), 1.0)
+    assert 0.0 <= effect.current.low <= effect.current.high <= 1.0

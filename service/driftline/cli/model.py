@@ -8,19 +8,23 @@ from typing import Annotated
 import typer
 
 from driftline.cli.app import ConfigFile, out, printable, settings
-from driftline.cli.connect import patiently, writing
+from driftline.cli.connect import patiently, reading, writing
+from driftline.clock import SystemClock
 from driftline.config import Config
-from driftline.registry import profile_key
-from driftline.runtime.log import Outgoing
+from driftline.registry import ProfileRegistry, reset_record
 
 commands = typer.Typer(no_args_is_help=True, help="What can be done to a model version.")
 
 
 async def forget(config: Config, name: str, version: str) -> None:
-    """Tell everybody to forget the profile: a tombstone on the topic `profiles`."""
-    async with writing(config) as writer:
-        tombstone = Outgoing(config.topics.profiles, 0, profile_key(name, version), None)
-        await patiently(lambda: writer.publish([tombstone]))
+    """Tell everybody that the profiles there are count no more. They stay in the history."""
+    async with reading(config) as reader, writing(config) as writer:
+        registry = ProfileRegistry(reader, config.topics.profiles, SystemClock())
+        await patiently(lambda: registry.refresh(force=True))
+        standing = registry.standing(name, version)
+        void = max([standing.void, *(p.revision for p in standing.profiles)])
+        record = reset_record(config.topics.profiles, name, version, void)
+        await patiently(lambda: writer.publish([record]))
 
 
 @commands.command(epilog="Example: `driftline model reset churn --version 7`")
@@ -32,7 +36,8 @@ def reset(
 ) -> None:
     """Forget the reference and the evidence of a model version: it learns a new one from its next events.
 
-    Counts and the numbers of its signals go on. Pin a reference by `driftline reference build` instead where
+    Counts and the numbers of its signals go on; `driftline reference pin` can put a former reference in force
+    again. Pin a reference by `driftline reference build` instead where
     there is a data set to be judged by.
     """
     if not yes:

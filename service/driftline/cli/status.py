@@ -56,9 +56,15 @@ def show(found: Status) -> None:
             f"{m.predictions:,}",
             f"{m.joined:,}",
             f"{m.late:,}",
-            printable(", ".join(m.alarms)) or "-",
+            printable("; ".join(" + ".join(group) for group in m.moved)) or "-",
         )
     out.print(models)
+    limits = Table("model", "version", "limit", title="Limits")
+    for m in found.models:
+        for line in m.limits:
+            limits.add_row(printable(m.model), printable(m.version), printable(line))
+    if limits.row_count:
+        out.print(limits)
     lags = Table("stage", "partitions", "read", "lag", title="Progress")
     for stage in ("ingest", "judge"):
         of_stage = [p for p in found.partitions if p.stage == stage]
@@ -77,6 +83,15 @@ def show(found: Status) -> None:
     )
     if found.watermark is not None and found.watermark > NO_WATERMARK:
         out.print(f"judged up to {datetime.fromtimestamp(found.watermark / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    for m in found.models:
+        if m.self_check is not None and m.self_check < 1.0:
+            note(
+                f"{m.model} {m.version}: its reference failed its self-check: false alarms will be "
+                f"{1.0 / m.self_check:.1f} times as frequent as asked for; see `driftline explain {m.model}`"
+            )
+    for m in found.models:
+        if m.not_judged:
+            note(f"{m.not_judged:,} rows of {m.model} {m.version} were not judged: too many waited for a reference")
     if found.not_admitted:
         note(f"{found.not_admitted:,} predictions of model versions beyond judge.max_models_per_partition")
     if found.gaps:

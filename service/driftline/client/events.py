@@ -127,9 +127,12 @@ def _small(value: object) -> object:
 
 
 def _plain(value: Any) -> object:
-    """What `.item()` says of a scalar that orjson does not know: an array of one element, a tensor of one."""
+    """What `.item()` says of a scalar that orjson does not know: an array of one element, a tensor of one; a vector as
+    a list."""
     if type(value).__name__ in _MISSING:
         return None
+    if getattr(value, "ndim", 0) == 1 and len(value) > 1:
+        return list(map(float, value.tolist()))
     item = value.item() if hasattr(value, "item") else float(value)
     if not isinstance(item, str | bool | int | float):
         raise TypeError

@@ -93,8 +93,9 @@ class EventLogger:
         """One prediction. True if it was queued.
 
         `id` is unique within the model; the outcome repeats it. `time` is when the prediction was made: a datetime
-        with a zone or ms since the epoch, by default now. Features are numbers, strings, booleans or None; scalars
-        of numpy are converted, NaN and the infinities become missing. What is given is copied before this returns.
+        with a zone or ms since the epoch, by default now. Features are numbers, strings, booleans, None or lists
+        of numbers; scalars and arrays of numpy are converted, NaN and the infinities become missing. What is given is
+        copied before this returns.
         """
         try:
             key, value = prediction_record(

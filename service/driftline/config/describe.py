@@ -49,7 +49,7 @@ def reference() -> str:
         for inner, setting in settings().items():
             if inner[:-1] == path:
                 mark = " **results**" if affected(setting) else ""
-                default = "" if setting.default in (None, {}) else f"`{_text(setting.default)}`"
+                default = "" if setting.default in (None, {}, ()) else f"`{_text(setting.default)}`"
                 if setting.is_required():
                     default = "required"
                 lines.append(f"| `{inner[-1]}` | {kind(setting)} | {default} | {setting.description}{mark} |")
@@ -65,7 +65,7 @@ def kind(info: FieldInfo) -> str:
         if typing.get_origin(option) is Literal:
             words += [f"`{value}`" for value in typing.get_args(option)]
         elif typing.get_origin(option) is tuple:
-            words.append("list of names")
+            words.append("list of tables" if dict in _inner(option) else "list of names")
         elif typing.get_origin(option) is dict:
             words.append("table")
         else:
@@ -80,6 +80,11 @@ def _options(annotation: Any) -> list[Any]:
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         return [o for a in typing.get_args(annotation) if a is not type(None) for o in _options(a)]
     return [annotation]
+
+
+def _inner(option: Any) -> set[Any]:
+    """The plain kinds of a list's items."""
+    return {typing.get_origin(plain) for item in typing.get_args(option) for plain in _options(item)}
 
 
 def _bounds(info: FieldInfo) -> Iterator[str]:
@@ -101,8 +106,8 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_text(inner)}" for name, inner in value.items())
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+        return "{" + ", ".join(f"{name}: {_text(inner)}" for name, inner in value.items()) + "}"
+    return ", ".join(map(_text, value)) if isinstance(value, tuple) else str(value)
 
 
 def in_force(loaded: Loaded) -> Iterator[tuple[Path, str, str]]:

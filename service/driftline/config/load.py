@@ -70,7 +70,7 @@ def _explain(detail: ErrorDetails, origins: Mapping[Path, str]) -> str:
         if known in sections() and detail["type"] in {"model_type", "model_attributes_type"}:
             return f"{where}: a section is wanted, with keys such as {', '.join(keys_at(known)[:3])}"
         return f"{where}: {message}"
-    default = "" if info.is_required() or info.default in (None, {}) else f" Default: {info.default!r}."
+    default = "" if info.is_required() or info.default in (None, {}, ()) else f" Default: {info.default!r}."
     return f"{where}: {message}{_shown(known, detail)}. {info.description}{default}"
 
 

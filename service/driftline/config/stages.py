@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from driftline.config.base import Number, Section, Stage, Whole, parsed, section, setting
 from driftline.contracts.mapping import FieldMapping, KindAt
+from driftline.stats.detector_rules import detector_of
+from driftline.stats.limit_rules import METRICS, limit_of
 
 INGEST: Final[tuple[Stage, ...]] = ("ingest",)
 JUDGE: Final[tuple[Stage, ...]] = ("judge",)
@@ -125,6 +127,29 @@ class Join(Section):
     )
 
 
+class RollingReference(Section):
+    """References that follow a model's world, and do not learn its drift."""
+
+    every_days: Number = setting(
+        0.0, "A reference is learnt anew every so many days of event time; 0: never.", ge=0, le=3_650, affects=JUDGE
+    )
+    window_days: Number = setting(14.0, "From the last so many days.", ge=0.01, le=3_650, affects=JUDGE)
+    max_evidence: Number = setting(
+        0.1,
+        "Not while a monitor has more than this share of the evidence it takes to alarm.",
+        gt=0,
+        le=1,
+        affects=JUDGE,
+    )
+    max_distance: Number = setting(
+        0.1,
+        "Not where a column would be further than this from its first reference, in total variation.",
+        gt=0,
+        le=1,
+        affects=JUDGE,
+    )
+
+
 class Judge(Section):
     """From blocks to signals."""
 
@@ -134,11 +159,25 @@ class Judge(Section):
     reference_pairs: Whole = setting(
         1_000, "Joined pairs the reference of its errors is learnt from.", ge=100, le=10_000_000, affects=JUDGE
     )
+    new_version: Literal["first_events", "previous_version", "training"] = setting(
+        "first_events",
+        "What a version without a reference is judged by: its own first events; what its predecessor showed, until "
+        "it has its own; or nothing, until `driftline reference build` gives it one.",
+        affects=JUDGE,
+    )
+    rolling: RollingReference = section(RollingReference, "Learn references anew as time goes by.")
     max_models_per_partition: Whole = setting(
         256,
         "Model versions a partition of `blocks` takes on by itself. Further ones are counted and refused.",
         ge=1,
         le=100_000,
+        affects=JUDGE,
+    )
+    invalid_share: Number = setting(
+        0.01,
+        "An alarm when more than this share of the records of an input partition is refused.",
+        gt=0,
+        lt=1,
         affects=JUDGE,
     )
     on_gap: Literal["stop", "continue"] = setting(
@@ -153,6 +192,24 @@ class Pager(Section):
     errors: Detector = setting("cbe", "Of errors and losses.", affects=JUDGE)
 
 
+def _sound_limit(given: dict[str, Any]) -> dict[str, Any]:
+    limit_of(given)
+    return given
+
+
+def _sound_detector(given: dict[str, Any]) -> dict[str, Any]:
+    detector_of(given)
+    return given
+
+
+Limitations = Annotated[
+    tuple[Annotated[dict[str, Any], AfterValidator(_sound_limit)], ...], BeforeValidator(parsed)
+]
+Detectors = Annotated[
+    tuple[Annotated[dict[str, Any], AfterValidator(_sound_detector)], ...], BeforeValidator(parsed)
+]
+
+
 class Detection(Section):
     """What an alarm is."""
 
@@ -161,6 +218,13 @@ class Detection(Section):
         "At most one false alarm a model in so many days, on average, however many features it has.",
         gt=0,
         le=36_500,
+        affects=JUDGE,
+    )
+    arl0_events: Number | None = setting(
+        None,
+        "In place of `arl0_days`: at most one false alarm a model in so many events.",
+        gt=0,
+        le=1e12,
         affects=JUDGE,
     )
     min_effect_sd: Number = setting(
@@ -172,7 +236,49 @@ class Detection(Section):
     coalesce: Whole = setting(
         30, "Panes are judged together until they hold so many events.", ge=1, le=1_000_000, affects=JUDGE
     )
+    season: Literal["auto", "none", "daily", "weekly"] = setting(
+        "auto",
+        "What is taken out of a column whose reference holds four periods of it: the season there is evidence of, "
+        "none, or the one named. By the clock of UTC.",
+        affects=JUDGE,
+    )
+    multivariate: bool = setting(
+        True,
+        "Whether new references learn what features do together: finds correlations that change while every feature "
+        "alone stays as it was.",
+        affects=JUDGE,
+    )
     pager: Pager = section(Pager, "Which detector raises alarms.")
+    limits: Limitations = setting(
+        (),
+        "Hard limits: `[{model: 'churn*', metric: false_negative_rate, at_most: 0.005, min_count: 200}]`. Metrics: "
+        f"{', '.join(METRICS)}; with `column` and `value` where they need them. All limits of a model together raise "
+        "at most one false alarm in `arl0_days`, beside that of its monitors.",
+        affects=JUDGE,
+    )
+    detectors: Detectors = setting(
+        (),
+        "Further detectors of river: `[{monitor: 'features.*:distribution', detector: "
+        "'river.drift.KSWIN(alpha=0.001)', role: annotate}]`. `role: page` raises alarms too, which no budget bounds.",
+        affects=JUDGE,
+    )
+    importance: Annotated[dict[str, float], BeforeValidator(parsed)] = setting(
+        {},
+        "How much a column's drift matters beside others', by pattern of its name: `{features.income: 3}`. Orders what "
+        "is shown; 1 without.",
+        affects=JUDGE,
+    )
+    positive_class: Annotated[dict[str, str], BeforeValidator(parsed)] = setting(
+        {},
+        "The outcome that counts as positive, by pattern of the model's name: `{'churn*': left}`. Without: 1 and true.",
+        affects=("ingest", "judge"),
+    )
+
+    @model_validator(mode="after")
+    def _one_clock(self) -> Self:
+        if self.arl0_events is not None and "arl0_days" in self.model_fields_set:
+            raise ValueError("give either arl0_days or arl0_events, not both: the budget of alarms has one unit")
+        return self
 
 
 class Http(Section):

@@ -51,7 +51,7 @@ TOPICS: Final = {
     "profiles": _Topic(
         False,
         "References",
-        "Internal, compacted, keyed by model and version: what the present is compared with.",
+        "Internal, compacted, keyed by model, version, revision and id: what the present is compared with, and was.",
         ("profile",),
     ),
     "signals": _Topic(

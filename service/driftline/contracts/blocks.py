@@ -16,6 +16,10 @@ BUNDLE_VERSION: Final = 1
 
 PREDICTIONS: Final = "predictions"
 """Stream of prediction events: features, score, prediction, latency."""
+WINDOW: Final = 1_000
+"""Offsets of an input partition of which refused records are counted together, whatever the ranges were."""
+DUPLICATE_MS: Final = 10_000
+"""The shortest pane: duplicates are counted by it."""
 PAIRS: Final = "pairs"
 """Stream of joined pairs: error, loss, label delay. An event's time here is its outcome's."""
 
@@ -50,7 +54,8 @@ class BinnedBlock(msgspec.Struct, frozen=True, array_like=True, tag="bin", gc=Fa
     """Counts of one pane on a section's grid: mergeable by addition, exactly.
 
     `layout` says how `codes` and `counts` are to be read (`stats.block`); `moments` int64 x columns x 2,
-    fixed-point sums; `extra` counts the values of columns that the grid does not know, by name (capped)."""
+    fixed-point sums; `extra` counts the values of columns that the grid does not know, by name (capped); `joint`:
+    the sums of the grid's embedding, int16, int32 or int64 x 64, empty where it has none."""
 
     model: str
     version: str
@@ -63,6 +68,7 @@ class BinnedBlock(msgspec.Struct, frozen=True, array_like=True, tag="bin", gc=Fa
     counts: bytes
     moments: bytes
     extra: dict[str, int]
+    joint: bytes = b""
 
 
 Block = RawBlock | BinnedBlock
@@ -80,6 +86,16 @@ class ModelTally(msgspec.Struct, frozen=True, array_like=True, gc=False):
     duplicate_outcomes: int = 0
     before_reference: int = 0
     """Of `predictions`: older than what the profile was learnt from, so in no block."""
+    duplicates_at: dict[int, int] = {}
+    """`duplicate_predictions` by time: start (ms) of the `DUPLICATE_MS` that each is in."""
+
+
+class WindowTally(msgspec.Struct, frozen=True, array_like=True):
+    """What a range holds of one aligned window of `WINDOW` offsets of its source: how many records, and how many of
+    them were refused, by reason."""
+
+    records: int
+    refused: dict[str, int] = {}
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,8 +105,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     time. `clock` is the reader's wall clock the range was judged by for future times, so that folding it again
     gives the same bytes. `emitted` lists the input offsets whose pairs this bundle carries, `duplicates` those
     that were found to be duplicates: with both, a memory of the join that was lost is rebuilt exactly.
-    `records` and `refused` speak of the whole range and stand in `blocks` partition `source % partitions`
-    only."""
+    `windows`, by offset // WINDOW, speak of all records of the range and stand in `blocks` partition
+    `source % partitions` only."""
 
     source: int
     sources: int
@@ -103,8 +119,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     tallies: list[ModelTally] = []
     emitted: list[int] = []
     duplicates: list[int] = []
-    records: int = 0
-    refused: dict[str, int] = {}
+    windows: dict[int, WindowTally] = {}
     v: int = BUNDLE_VERSION
 
 

@@ -22,7 +22,8 @@ Cell = Json | int
 """A value as JSON has it, every number a float (`Json`), or a status code, which is an `int`."""
 
 _PREFIX: Final = 64
-_NESTED: Final = (ord("{"), ord("["))
+_OBJECT: Final = ord("{")
+_LIST: Final = ord("[")
 _MARKER: Final = b'{"' + NON_FINITE_KEY.encode() + b'"'
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _REFUSED: Final = (msgspec.DecodeError, RecursionError, ValueError)
@@ -63,17 +64,17 @@ def cells_of(text: bytes) -> dict[str, Cell]:
 
 
 def _one_cell(raw: bytes) -> Cell:
-    if raw[0] in _NESTED:
+    if raw[0] == _OBJECT:
         return NON_FINITE if raw.startswith(_MARKER) else WRONG_TYPE
     try:
         cell: Cell = _cell(raw)
-    except msgspec.ValidationError:
-        return NON_FINITE
+    except (msgspec.ValidationError, RecursionError):
+        return [] if raw[0] == _LIST else NON_FINITE
     return cell
 
 
 def _without_depth(text: bytes) -> bytes:
-    """`text` with every nested value replaced by `[]`: valid text stays valid, of depth two."""
+    """`text` with every nested value replaced by `[]` or `{}`: valid text stays valid, of depth two."""
     kept: list[bytes] = []
     depth = done = 0
     for token in _TOKEN.finditer(text):
@@ -81,7 +82,7 @@ def _without_depth(text: bytes) -> bytes:
         if mark in (b"{", b"["):
             depth += 1
             if depth == 2:
-                kept.append(text[done : token.start()] + b"[]")
+                kept.append(text[done : token.start()] + (b"[]" if mark == b"[" else b"{}"))
         elif mark in (b"}", b"]"):
             depth -= 1
             if depth == 1:

@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 from driftline.contracts.cells import Cell, Json, cells_of, column_of, short
 from driftline.contracts.limits import MAX_TEXT
+from driftline.contracts.vectors import vector_columns
+from driftline.stats.codes import MISSING, WRONG_TYPE
 from driftline.stats.rows import Column
+from driftline.stats.vectors import part_names, vectors_among
 
 _STRUCT_NAMES: Final = 256
 """With more names, rows are read as dictionaries: a struct finds a field by walking along its names, from where it
@@ -50,11 +53,13 @@ class FeatureDecoder:
 
     `names` are known beforehand (a profile's); others are told apart in the order of their first value, up to
     `max_names` (32 beside given names, else 1,000). What it has seen makes it faster, never different, but for
-    that order."""
+    that order. A list of numbers becomes the columns of `stats.vectors`, of all names, or of those vectors that the
+    names given know; every other list is of the wrong type."""
 
     def __init__(self, names: Iterable[str] = (), max_names: int | None = None) -> None:
         self._names = tuple(dict.fromkeys(names))
         self._told_apart = set(self._names)
+        self._vectors = frozenset(vectors_among(self._names))
         default = 32 if self._names else 1_000
         self._room = default if max_names is None else max_names
         self._parts = 0
@@ -123,6 +128,10 @@ class FeatureDecoder:
         laid_out = zip(self._layout, columns, strict=True)
         found = {name: column for name, column in laid_out if column is not None}
         found |= {name: stray.column(n) for name, stray in strays.items()}
+        for name in [name for name, column in found.items() if _any_wrong(column)]:
+            if not self._names or name in self._vectors:
+                held = strays[name].all_cells(n) if name in strays else self._cells(rows, name)
+                self._take_vectors(name, held, found)
         if strays:
             self._learn(strays, n)
         return Features(self._given(found, n), dropped)
@@ -130,6 +139,27 @@ class FeatureDecoder:
     def _given(self, found: dict[str, Column], n: int) -> dict[str, Column]:
         """The names given, in their order, and the others."""
         return {name: found.get(name) or Column.missing(n) for name in self._names} | found
+
+    def _cells(self, rows: Sequence[tuple[Cell, ...]], name: str) -> list[Cell]:
+        at = self._layout.index(name)
+        return [row[at] for row in rows]
+
+    def _take_vectors(self, name: str, cells: Sequence[Cell], found: dict[str, Column]) -> None:
+        """Put the columns of the vectors among the cells of a name in the place of its own."""
+        names = [short(part) for part in part_names(name)]
+        if len([part for part in names if part not in self._told_apart]) > self._room:
+            return
+        columns = vector_columns(name, cells)
+        if columns is None:
+            return
+        for part, column in zip(names, columns, strict=True):
+            self._admit(part)
+            found[part] = _over(column, found[part]) if part in found else column
+        own, vector = found.pop(name), ~np.isnan(columns[0].numbers)
+        assert own.status is not None
+        status = np.where(vector, MISSING, own.status).astype(np.uint8)
+        if (status != MISSING).any():
+            found[name] = Column(own.numbers, own.texts, status)
 
     def _admit(self, name: str) -> bool:
         """Whether a name has, or now gets, a column of its own."""
@@ -188,10 +218,31 @@ class _Stray:
         self.cells: list[Cell] = []
 
     def column(self, n: int) -> Column:
+        return column_of(self.all_cells(n)) or Column.missing(n)
+
+    def all_cells(self, n: int) -> list[Cell]:
         cells: list[Cell] = [None] * n
         for row, cell in zip(self.rows, self.cells, strict=True):
             cells[row] = cell
-        return column_of(cells) or Column.missing(n)
+        return cells
+
+
+def _any_wrong(column: Column) -> bool:
+    return column.status is not None and bool((column.status == WRONG_TYPE).any())
+
+
+def _over(upper: Column, lower: Column) -> Column:
+    """Of each row the upper column's cell where it has one, else the lower's."""
+    if upper.status is None:
+        return upper
+    none = upper.status == MISSING
+    texts = None
+    if lower.texts is not None:
+        texts = [text if free else None for text, free in zip(lower.texts, none.tolist(), strict=True)]
+    status = np.zeros(len(none), np.uint8) if lower.status is None else lower.status
+    return Column(
+        np.where(none, lower.numbers, upper.numbers), texts, np.where(none, status, upper.status).astype(np.uint8)
+    )
 
 
 def _numbers(rows: Sequence[tuple[Cell, ...]]) -> NDArray[np.float64] | None:

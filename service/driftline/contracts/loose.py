@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from driftline.contracts.limits import Limits
+from driftline.contracts.limits import Limits, is_vector
 from driftline.contracts.reasons import Reason, poison
 
 NON_FINITE_KEY: Final = "$nonfinite"
@@ -83,8 +83,8 @@ def _refuse_half_pairs(found: Any) -> None:
 
 
 def features_text(features: Mapping[str, Any], limits: Limits) -> bytes:
-    """JSON text of a features object as `features.py` reads it. Nested values, which are of the wrong type
-    whatever they hold, become `[]`. Poison `too_many`."""
+    """JSON text of a features object as `features.py` reads it. Vectors stay; other nested values, which are of the
+    wrong type whatever they hold, become `[]` and `{}`. Poison `too_many`."""
     if len(features) > limits.max_features:
         raise poison(Reason.TOO_MANY, f"features: more than {limits.max_features}")
     plain = {name: _scalar(value) for name, value in features.items()}
@@ -99,4 +99,6 @@ def _scalar(value: Any) -> Any:
         return {NON_FINITE_KEY: str(value)}
     if isinstance(value, dict) and len(value) == 1 and isinstance(value.get(NON_FINITE_KEY), str):
         return value
-    return [] if isinstance(value, list | dict) else value
+    if isinstance(value, dict):
+        return {}
+    return [] if isinstance(value, list) and not is_vector(value) else value

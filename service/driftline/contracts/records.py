@@ -22,12 +22,31 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a distribution that moved (values 20 to 35, a category): from its share in the reference to the
+    present one."""
+
+    what: str
+    reference: float
+    current: Estimate
+
+
+class UnitChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Values look like the reference's times `scale` plus `offset`."""
+
+    scale: float
+    offset: float
+
+
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
-    """What moved: the witness (a share, a mean, a spread), from the reference's value to the present one."""
+    """What moved: the witness (a share, a mean, a spread), from the reference's value to the present one. `parts`:
+    the parts of the distribution that contribute most, largest first, three at the most."""
 
     witness: str
     reference: float
     current: Estimate
+    parts: list[Part] = []
+    unit_change: UnitChange | None = None
 
 
 class Distances(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ import msgspec
 from msgspec.structs import fields as fields_of
 
 from driftline.contracts.asyncapi import asyncapi_text
-from driftline.contracts.blocks import BinnedBlock, Bundle, ModelTally, RawBlock, RawColumn
+from driftline.contracts.blocks import BinnedBlock, Bundle, ModelTally, RawBlock, RawColumn, WindowTally
 from driftline.contracts.limits import MAX_TIME, SECONDS_FROM, SECONDS_TO, Limits
 from driftline.contracts.reactions import Alert, Command, RetrainingRequested
 from driftline.contracts.reasons import REMEDIES
@@ -49,7 +49,7 @@ _RECORD_VERSION: Final = {
         {"type": "null"},
     ]
 }
-_ARRAYS: Final[tuple[type[msgspec.Struct], ...]] = (RawBlock, RawColumn, BinnedBlock, ModelTally)
+_ARRAYS: Final[tuple[type[msgspec.Struct], ...]] = (RawBlock, RawColumn, BinnedBlock, ModelTally, WindowTally)
 
 
 def _described(schema: Json) -> Json:

@@ -33,8 +33,10 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "model": _MODEL,
         "version": _VERSION,
         "time": "When the prediction was made. " + _TIME,
-        "features": "Inputs of the model by name: numbers, strings, booleans. null and absent are counted as "
-        "missing, arrays and objects as of the wrong type, numbers beyond float64 as non-finite.",
+        "features": "Inputs of the model by name: numbers, strings, booleans, and embedding vectors: arrays of 2 to "
+        "4096 numbers, watched by their length, norm and 8 random projections (<name>.length, .norm, .p0 to .p7). null "
+        "and absent are counted as missing, other arrays, vectors of another length than the reference's, and objects "
+        "as of the wrong type, numbers beyond float64 as non-finite.",
         "prediction": "What the model answered: a class (string, boolean, integer) or a number.",
         "score": "The model's confidence or probability for its answer.",
         "scores": "Score of each class, by class.",
@@ -83,6 +85,17 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "witness": "The share, mean or spread that moved.",
         "reference": "Its value in the reference.",
         "current": "Its present value.",
+        "parts": "The parts of the distribution that contribute most, largest first.",
+        "unit_change": "The change of unit that the values look like, if any.",
+    },
+    "Part": {
+        "what": "Values from here to there, or a category.",
+        "reference": "Its share in the reference.",
+        "current": "Its present share.",
+    },
+    "UnitChange": {
+        "scale": "What the reference's values are multiplied by.",
+        "offset": "What is added to them then.",
     },
     "Estimate": {
         "value": "The estimate.",
@@ -228,9 +241,12 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "tallies": "What the range did for each model.",
         "emitted": "Offsets whose pairs this bundle carries.",
         "duplicates": "Offsets found to be duplicates.",
-        "records": "Records of the whole range.",
-        "refused": "Records refused in the whole range, by reason.",
+        "windows": "Records and refused records by window of 1,000 offsets (offset // 1000).",
         "v": "Version of the bundle's form.",
+    },
+    "WindowTally": {
+        "records": "Records of the window.",
+        "refused": "Records refused, by reason.",
     },
     "RawBlock": {
         "model": "The model.",
@@ -257,6 +273,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "counts": "Counts, by layout.",
         "moments": "int64 x columns x 2, fixed-point sums.",
         "extra": "Rows with a value in columns that the grid does not know, by name.",
+        "joint": "Sums of the features of the grid's embedding, int16, int32 or int64 x 64; empty where it has none.",
     },
     "ModelTally": {
         "model": "The model.",
@@ -267,5 +284,6 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "duplicate_predictions": "Predictions whose id had been seen.",
         "duplicate_outcomes": "Outcomes whose id had been seen.",
         "before_reference": "Of the predictions: older than the reference, so in no block.",
+        "duplicates_at": "The duplicate predictions by time: start of the 10 s that each is in, milliseconds.",
     },
 }

@@ -116,7 +116,7 @@ def _audit_partition(where: str, values: Iterable[tuple[int, bytes]], figures: L
 
 
 def _add(bundle: dict[str, Any], figures: LedgerFigures) -> None:
-    for _, version, *counts in bundle["tallies"]:
+    for _, version, *counts, _ in bundle["tallies"]:
         tally = dict(zip(TALLY, counts, strict=True))
         figures.tallies.update(tally)
         figures.by_version[version].update(tally)
@@ -124,5 +124,6 @@ def _add(bundle: dict[str, Any], figures: LedgerFigures) -> None:
         raw = block[0] == "raw"
         n = len(block[_TIMES_OF_RAW]) // _INT64_BYTES if raw else block[_ROWS_OF_BINNED]
         figures.rows[block[3]] += n
-    figures.refused.update(bundle["refused"])
-    figures.records += bundle["records"]
+    for records, refused in bundle["windows"].values():
+        figures.records += records
+        figures.refused.update(refused)

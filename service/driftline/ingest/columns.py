@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -17,7 +19,14 @@ from driftline.stats.block import rows_to_blocks
 from driftline.stats.grid import MISSING, Grid
 from driftline.stats.profile import Profile
 from driftline.stats.rows import Column, Rows
+from driftline.stats.section import Section
+from driftline.stats.settings import positive_of
+from driftline.stats.succession import epoch_of
 
+T = TypeVar("T")
+
+_predicted_at: Callable[[Prediction], int] = attrgetter("time")
+_known_at: Callable[[Pair], int] = attrgetter("known_at")
 _SEVERAL: Final = 4
 """Model versions in a range from which on it pays to take them together."""
 _NUMBERS: Final = {int, float}
@@ -71,12 +80,13 @@ def prediction_rows(events: Sequence[Prediction], features: FeatureColumns, with
 class BlockMaker:
     """Turns one batch's rows into blocks by the profiles of that moment. Decoders are kept between batches."""
 
-    def __init__(self) -> None:
+    def __init__(self, positive_class: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._positive_class = positive_class
         self._features: dict[ModelKey, tuple[str, FeatureColumns]] = {}
         self._together = Together(lambda *of: self._decoder(*of).decoder)
 
     def predictions(
-        self, groups: Mapping[ModelKey, Sequence[Prediction]], profiles: Mapping[ModelKey, Profile]
+        self, groups: Mapping[ModelKey, Sequence[Prediction]], profiles: Mapping[ModelKey, Sequence[Profile]]
     ) -> Iterator[tuple[ModelKey, Sequence[Block], int]]:
         """Of every model version the blocks, and how many events belong to the reference by their time: those are in
         no block."""
@@ -88,21 +98,34 @@ class BlockMaker:
             if blocks is not None:
                 yield key, blocks, 0
             else:
-                yield key, *self._alone(*key, events, profiles.get(key))
+                yield key, *self._alone(*key, events, profiles.get(key, ()))
 
     def _alone(
-        self, model: str, version: str, events: Sequence[Prediction], profile: Profile | None
+        self, model: str, version: str, events: Sequence[Prediction], profiles: Sequence[Profile]
     ) -> tuple[list[Block], int]:
-        section = profile.section(PREDICTIONS) if profile else None
-        features = self._decoder(model, version, section.grid if section else None)
-        rows = prediction_rows(events, features, with_ids=section is None)
-        return _blocks(rows, profile, model, version, PREDICTIONS)
+        blocks: list[Block] = []
+        early = 0
+        for profile, part in _by_epoch(profiles, events, _predicted_at):
+            section = _binning(profile, PREDICTIONS)
+            features = self._decoder(model, version, section.grid if section else None)
+            rows = prediction_rows(part, features, with_ids=section is None)
+            made, before = _blocks(rows, profile, model, version, PREDICTIONS)
+            blocks += made
+            early += before
+        return blocks, early
 
     def pairs(
-        self, model: str, version: str, pairs: Sequence[Pair], profile: Profile | None
+        self, model: str, version: str, pairs: Sequence[Pair], profiles: Sequence[Profile]
     ) -> tuple[list[Block], int]:
-        with_ids = profile is None or profile.pairs is None
-        return _blocks(pair_rows(pairs, with_ids), profile, model, version, PAIRS)
+        blocks: list[Block] = []
+        early = 0
+        positive = positive_of(self._positive_class, model)
+        for profile, part in _by_epoch(profiles, pairs, _known_at):
+            rows = pair_rows(part, _binning(profile, PAIRS) is None, positive)
+            made, before = _blocks(rows, profile, model, version, PAIRS)
+            blocks += made
+            early += before
+        return blocks, early
 
     def _decoder(self, model: str, version: str, grid: Grid | None) -> FeatureColumns:
         grid_id = grid.id if grid else ""
@@ -114,8 +137,28 @@ class BlockMaker:
         return known[1]
 
 
+def _by_epoch(
+    profiles: Sequence[Profile], items: Sequence[T], time_of: Callable[[T], int]
+) -> list[tuple[Profile | None, Sequence[T]]]:
+    """The items of each profile's time; mostly all are of the last one's."""
+    if not profiles or not items:
+        return [(None, items)]
+    if len(profiles) == 1:
+        return [(profiles[0], items)]
+    times = np.fromiter(map(time_of, items), np.int64, len(items))
+    if times.min() >= profiles[-1].judged_from:
+        return [(profiles[-1], items)]
+    at = epoch_of(profiles, times)
+    return [(profiles[i], [items[j] for j in np.flatnonzero(at == i).tolist()]) for i in np.unique(at).tolist()]
+
+
+def _binning(profile: Profile | None, stream: str) -> Section | None:
+    """The section rows are binned on; None where they travel raw, to be learnt from."""
+    return None if profile is None or profile.provisional else profile.section(stream)
+
+
 def _blocks(rows: Rows, profile: Profile | None, model: str, version: str, stream: str) -> tuple[list[Block], int]:
-    section = profile.section(stream) if profile else None
+    section = _binning(profile, stream)
     if profile is None or section is None:
         return [rows.to_raw_block(model, version, stream)], 0
     fresh = rows.times >= profile.since(stream)

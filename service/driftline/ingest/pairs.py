@@ -117,6 +117,34 @@ def brier_loss(score: float | None, outcome: Label) -> float:
     return (score - float(outcome)) ** 2
 
 
+def is_positive(label: Label | None, positive: str | None) -> bool | None:
+    """Whether a label is the positive class: the one named, or else 1 and true against 0 and false; None for a
+    label that is neither."""
+    if label is None:
+        return None
+    if positive is not None:
+        text = label if isinstance(label, str) else str(label).lower() if isinstance(label, bool) else f"{label:g}"
+        return text == positive
+    if isinstance(label, str):
+        return {"true": True, "1": True, "false": False, "0": False}.get(label.lower())
+    return bool(label) if label in (0, 1) else None
+
+
+def confusion(
+    prediction: Label | None, outcome: Label, positive: str | None
+) -> tuple[float | None, float | None, float | None]:
+    """(false negative, false positive, false discovery), each 0 or 1 where it applies: of positive outcomes, of
+    negative ones, of positive predictions."""
+    said, is_so = is_positive(prediction, positive), is_positive(outcome, positive)
+    if said is None or is_so is None:
+        return None, None, None
+    return (
+        float(not said) if is_so else None,
+        None if is_so else float(said),
+        float(not is_so) if said else None,
+    )
+
+
 def hash_ids(ids: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     """64 bits of BLAKE2b per id: breaks ties in time the same way wherever and whenever an event arrives."""
     digests = b"".join(hashlib.blake2b(i.encode("utf-8", "surrogatepass"), digest_size=8).digest() for i in ids)
@@ -134,14 +162,19 @@ def number_column(values: Sequence[float | None]) -> Column | None:
     return Column(numbers, None, np.where(absent, MISSING, 0).astype(np.uint8) if absent.any() else None)
 
 
-def pair_rows(pairs: Sequence[Pair], with_ids: bool) -> Rows:
-    """The rows of the stream `pairs`: `error`, `abs_error`, `loss`, `label_delay_s`, at the outcome's time."""
+def pair_rows(pairs: Sequence[Pair], with_ids: bool, positive: str | None = None) -> Rows:
+    """The rows of the stream `pairs`, at the outcome's time: `error`, `abs_error`, `loss`, `label_delay_s`, and
+    for two classes, of which `positive` is one, `false_negative`, `false_positive` and `false_discovery`."""
     errors = [error_of(p.prediction, p.outcome) for p in pairs]
+    wrong = [confusion(p.prediction, p.outcome, positive) for p in pairs]
     columns = {
         "error": number_column([e for e, _ in errors]),
         "abs_error": number_column([a for _, a in errors]),
         "loss": number_column([brier_loss(p.score, p.outcome) for p in pairs]),
         "label_delay_s": number_column([(p.known_at - p.predicted_at) / 1000 for p in pairs]),
+        "false_negative": number_column([w[0] for w in wrong]),
+        "false_positive": number_column([w[1] for w in wrong]),
+        "false_discovery": number_column([w[2] for w in wrong]),
     }
     n = len(pairs)
     return Rows(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
 from driftline.contracts.blocks import (
+    DUPLICATE_MS,
     NO_WATERMARK,
+    WINDOW,
     Block,
     Bundle,
     ModelTally,
+    WindowTally,
     blocks_partition,
 )
 from driftline.contracts.decode import Decoder
@@ -53,6 +56,7 @@ class IngestSettings:
     max_write_bytes: int = 950_000
     join: bool = True
     join_days: int = 30
+    positive_class: Mapping[str, str] = field(default_factory=dict)
 
 
 class IngestState(msgspec.Struct):
@@ -69,12 +73,12 @@ class IngestState(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A batch decoded and joined, with the profiles in force when it was."""
+    """A batch decoded and joined, with the profiles that were known when it was, each from its time on."""
 
     gathered: Gathered
     sorted: Sorted
     predictions: Mapping[ModelKey, Sequence[Prediction]]
-    profiles: Mapping[ModelKey, Profile]
+    profiles: Mapping[ModelKey, Sequence[Profile]]
     watermark: int
     tail: int
 
@@ -100,7 +104,7 @@ class IngestStage:
         self._store = store
         self._reader = reader
         self._registry = registry
-        self._maker = BlockMaker()
+        self._maker = BlockMaker(settings.positive_class)
         self.writes_in_prepare = settings.join
 
     # Taking over
@@ -157,7 +161,7 @@ class IngestStage:
         sorted_out = sort_out(batch, gathered, meetings)
         predictions = by_model(sorted_out.predictions)
         keys = {*predictions, *((p.model, p.version) for p in (*sorted_out.pairs, *state.carried))}
-        profiles = {key: found for key in keys if (found := self._registry.profile(*key)) is not None}
+        profiles = {key: found for key in keys if (found := self._registry.epochs(*key))}
         return Prepared(gathered, sorted_out, predictions, profiles, watermark, tail)
 
     async def _tidy(self, day: int, partition: int) -> None:
@@ -216,18 +220,18 @@ class IngestStage:
         for key, blocks, early in self._maker.predictions(groups, prepared.profiles):
             shares.add(key, blocks, predictions=len(groups[key]), before_reference=early)
 
-    def _fold_pairs(self, shares: _Shares, pairs: Sequence[Pair], profiles: Mapping[ModelKey, Profile]) -> None:
+    def _fold_pairs(
+        self, shares: _Shares, pairs: Sequence[Pair], profiles: Mapping[ModelKey, Sequence[Profile]]
+    ) -> None:
         for key, of_model in by_model(pairs).items():
-            blocks, _ = self._maker.pairs(*key, of_model, profiles.get(key))
+            blocks, _ = self._maker.pairs(*key, of_model, profiles.get(key, ()))
             shares.add(key, blocks, outcomes_joined=len(of_model))
             shares.of(key[0]).emitted.extend(offset_of(p.origin) for p in of_model)
 
     def _bundles(self, shares: _Shares, batch: Batch, prepared: Prepared) -> list[Outgoing]:
         settings = self._settings
         speaks = batch.partition % settings.blocks_partitions
-        refused: dict[str, int] = defaultdict(int)
-        for _, why in prepared.gathered.refused:
-            refused[why.reason] += 1
+        windows = _windows(batch.records, prepared.gathered.refused)
         key = str(batch.partition).encode()
         held = batch.again.held if batch.again is not None else frozenset()
         out = []
@@ -246,8 +250,7 @@ class IngestStage:
                 tallies=share.tallies(),
                 emitted=sorted(share.emitted),
                 duplicates=sorted(share.duplicates),
-                records=len(batch.records) if partition == speaks else 0,
-                refused=refused if partition == speaks else {},
+                windows=windows if partition == speaks else {},
             )
             out.append(Outgoing(settings.blocks_topic, partition, key, msgspec.msgpack.encode(bundle)))
         return out
@@ -265,9 +268,13 @@ class _Share:
         self.emitted: list[int] = []
         self.duplicates: list[int] = []
         self.counts: dict[ModelKey, dict[str, int]] = {}
+        self.duplicates_at: dict[ModelKey, dict[int, int]] = {}
 
     def tallies(self) -> list[ModelTally]:
-        return [ModelTally(model, version, **counts) for (model, version), counts in sorted(self.counts.items())]
+        return [
+            ModelTally(model, version, **counts, duplicates_at=self.duplicates_at.get((model, version), {}))
+            for (model, version), counts in sorted(self.counts.items())
+        ]
 
 
 class _Shares:
@@ -292,11 +299,34 @@ class _Shares:
         """Duplicates and waiting outcomes: counted under the model; an outcome alone knows no version."""
         for offset, event in sorted_out.duplicates:
             self.of(event.model).duplicates.append(offset)
-            prediction = hasattr(event, "features")
-            name = "duplicate_predictions" if prediction else "duplicate_outcomes"
-            self.add((event.model, event.version or ""), (), **{name: 1})
+            if isinstance(event, Prediction):
+                self.add((event.model, event.version), (), duplicate_predictions=1)
+                at = event.time // DUPLICATE_MS * DUPLICATE_MS
+                by_time = self.of(event.model).duplicates_at.setdefault((event.model, event.version), {})
+                by_time[at] = by_time.get(at, 0) + 1
+            else:
+                self.add((event.model, event.version or ""), (), duplicate_outcomes=1)
         for outcome in sorted_out.waiting:
             self.add((outcome.model, outcome.version or ""), (), outcomes_waiting=1)
+
+
+def _windows(records: Sequence[Record], refused: Sequence[tuple[Record, Poison]]) -> dict[int, WindowTally]:
+    """Records, in the order of their offsets, and those refused, by window."""
+    windows: dict[int, WindowTally] = {}
+    first = 0
+    while first < len(records):
+        at = records[first].offset // WINDOW
+        end = bisect_left(records, (at + 1) * WINDOW, first, key=_offset)
+        windows[at] = WindowTally(end - first, {})
+        first = end
+    for record, why in refused:
+        of_window = windows[record.offset // WINDOW].refused
+        of_window[why.reason] = of_window.get(why.reason, 0) + 1
+    return windows
+
+
+def _offset(record: Record) -> int:
+    return record.offset
 
 
 def _state_bytes(state: IngestState) -> bytes:

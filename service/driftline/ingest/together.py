@@ -66,18 +66,21 @@ class Together:
         self._stale = 0
 
     def blocks(
-        self, groups: Mapping[ModelKey, Sequence[Prediction]], profiles: Mapping[ModelKey, Profile]
+        self, groups: Mapping[ModelKey, Sequence[Prediction]], profiles: Mapping[ModelKey, Sequence[Profile]]
     ) -> dict[ModelKey, list[BinnedBlock]]:
-        """The blocks of each model version that has a profile and at least one event but few, as they would be on
+        """The blocks of each model version that has one profile and at least one event but few, as they would be on
         their own. Left out are those that need a look of their own: with names or values that are not laid out for,
-        with scores of classes, or with events that belong to the reference."""
+        with vectors, scores of classes, or events that belong to the reference."""
         if len(self._places) > _MAX_MODELS or 2 * self._stale > len(self._bank.columns):
             self._forget()
         found: dict[ModelKey, list[BinnedBlock]] = {}
         part = _Part()
         for key, events in groups.items():
-            profile = profiles.get(key)
-            if profile is None or len(events) > MAX_EVENTS:
+            known = profiles.get(key, ())
+            if len(known) != 1 or len(events) > MAX_EVENTS:
+                continue
+            profile = known[0]
+            if profile.provisional:
                 continue
             place = self._places.get(key)
             if place is None or place.profile is not profile:
@@ -105,10 +108,10 @@ class Together:
         else:
             self._stale += 0 if known is None else known.group.width
             first, decoder = self._bank.add(grid), self._decoder_of(*key, grid)
-        group = Group(*key, PREDICTIONS, grid.id, grid.pane_ms, first, len(grid.columns))
+        group = Group(*key, PREDICTIONS, grid.id, grid.pane_ms, first, len(grid.columns), grid.embedding)
         names = [FEATURE_PREFIX + name for name in decoder.layout]
         columns = None
-        if len(grid.columns) <= MAX_COLUMNS and set(names) == grid.index.keys() - set(_BESIDE):
+        if len(grid.columns) <= MAX_COLUMNS and not grid.vectors and set(names) == grid.index.keys() - set(_BESIDE):
             beside = [first + grid.index[name] if name in grid.index else -1 for name in _BESIDE]
             columns = np.array([first + grid.index[name] for name in names] + beside, np.intp)
         since = profile.since(PREDICTIONS)

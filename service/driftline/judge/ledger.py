@@ -53,8 +53,9 @@ class Ledger(msgspec.Struct):
             self.idle.append(bundle.source)
         elif not bundle.idle and bundle.source in self.idle:
             self.idle.remove(bundle.source)
-        for reason, count in bundle.refused.items():
-            self.refused[reason] = self.refused.get(reason, 0) + count
+        for window in bundle.windows.values():
+            for reason, count in window.refused.items():
+                self.refused[reason] = self.refused.get(reason, 0) + count
         return True
 
     def _fresh(self, bundle: Bundle) -> bool:

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
-from driftline.contracts.blocks import NO_WATERMARK, PAIRS, PREDICTIONS, BinnedBlock, Block, ModelTally, RawBlock
-from driftline.errors import StateCorrupt
+from driftline.contracts.blocks import NO_WATERMARK, PAIRS, PREDICTIONS, BinnedBlock, Block, ModelTally
+from driftline.judge.book import Book, Trouble
 from driftline.judge.diary import Diary, counted
+from driftline.judge.duplicates import Duplicates
+from driftline.judge.span import STREAMS, Panes, Span, no_panes
+from driftline.judge.waiting import Until, Waiting
 from driftline.registry import ModelKey
 from driftline.stats.block import PaneCounts, add_block, fold_rows
-from driftline.stats.codec import pack, unpack
+from driftline.stats.codec import pack
 from driftline.stats.monitors import Change, ModelMonitors
-from driftline.stats.profile import Profile, decode_profile, encode_profile
+from driftline.stats.profile import Profile, encode_profile
 from driftline.stats.rows import Rows
 from driftline.stats.section import Section
 from driftline.stats.settings import DetectionSettings
+from driftline.stats.succession import epoch_of, order
 
-STREAMS = (PREDICTIONS, PAIRS)
-VERSION = 1
+VERSION = 2
 REFERENCE_MONITOR = "system:reference"
-_PARTS = ("p:", "d:", "r:", "e:")
-MODEL_FIELDS = ("m:", *_PARTS)
 
 
-class _Record(msgspec.Struct):
+class ModelRecord(msgspec.Struct):
     """What changes with every bundle."""
 
     model: str
@@ -39,13 +40,20 @@ class _Record(msgspec.Struct):
     panes: dict[str, dict[int, bytes]]
     closed: dict[str, int]
     raw_rows: dict[str, int]
+    raw_until: dict[str, Until]
     raw_chunks: int
+    duplicates: Duplicates
+    last_judged: int = NO_WATERMARK
+    ahead: dict[str, dict[str, dict[int, bytes]]] = {}
+    span_ms: int = 0
+    troubles: dict[str, list[Trouble]] = {}
 
 
 @dataclass
 class ModelState:
-    """Changes by `take`, `close` and `adopt`. Its bytes are five kinds of fields, written only when dirty: `m:`
-    record and open panes, `d:` detectors, `p:` profile, `r:` raw rows in append-only chunks, `e:` the diary."""
+    """Changes by `take`, `close`, `adopt` and `expect`. Its bytes are kinds of fields, written only when dirty:
+    `m:` record and open panes, `d:` detectors, `p:` the profile in force, `q:` those still to take force, `r:` raw
+    rows in append-only chunks, `w:` spans of the book, `e:` the diary."""
 
     model: str
     version: str
@@ -53,13 +61,17 @@ class ModelState:
     reset: int = -1
     profile: Profile | None = None
     monitors: ModelMonitors | None = None
-    panes: dict[str, dict[int, PaneCounts]] = field(default_factory=lambda: {s: {} for s in STREAMS})
+    panes: Panes = field(default_factory=no_panes)
+    ahead: list[Span] = field(default_factory=list)
     closed: dict[str, int] = field(default_factory=dict)
-    raw: dict[str, list[Rows]] = field(default_factory=lambda: {s: [] for s in STREAMS})
+    waiting: dict[str, Waiting] = field(default_factory=lambda: {s: Waiting() for s in STREAMS})
     raw_chunks: int = 0
-    chunk_names: list[str] = field(default_factory=list)
+    book: Book | None = None
+    last_judged: int = NO_WATERMARK
+    """Start of the last pane that was judged, ms."""
     sequences: dict[str, int] = field(default_factory=dict)
     tallies: dict[str, int] = field(default_factory=dict)
+    duplicates: Duplicates = field(default_factory=Duplicates)
     diary: Diary = field(default_factory=Diary)
     written: bool = False
     """Whether something was written into the diary since the last flush."""
@@ -83,7 +95,12 @@ class ModelState:
         return self.profile.section(stream) if self.profile is not None else None
 
     def raw_rows(self, stream: str) -> int:
-        return sum(rows.n for rows in self.raw[stream])
+        return self.waiting[stream].n
+
+    @property
+    def raw(self) -> dict[str, list[Rows]]:
+        """Rows that wait for a reference to be learnt from them."""
+        return {stream: waiting.rows for stream, waiting in self.waiting.items()}
 
     # Taking blocks in
 
@@ -97,6 +114,7 @@ class ModelState:
             "before_reference",
         ):
             self._tally(name, getattr(tally, name))
+        self.duplicates.add(tally.duplicates_at, self.profile, self._closed(PREDICTIONS))
 
     def _tally(self, name: str, count: int) -> None:
         if count:
@@ -107,28 +125,33 @@ class ModelState:
         """Merge a block. What belongs to a pane that is judged already goes to the open one and is counted late
         (pairs: backfilled). StateCorrupt if the block's bytes are none."""
         self.touched = True
-        section = self.section(block.stream)
         if isinstance(block, BinnedBlock):
-            if section is None or block.grid != section.grid.id:
-                self._tally("stale_grid", block.n)
-            else:
-                self._add_binned(section, block)
-        elif section is None:
-            self._keep(block, max_raw)
+            self._add_binned(block)
         else:
-            self._add_rows(section, Rows.from_raw_block(block))
+            self._take_rows(block.stream, Rows.from_raw_block(block), max_raw)
 
-    def _add_binned(self, section: Section, block: BinnedBlock) -> None:
-        pane = self._open_pane(section, block.pane)
-        if pane != block.pane:
-            self._tally("backfilled" if block.stream == PAIRS else "late", block.n)
-        counts = self.panes[block.stream].get(pane)
-        if counts is None:
-            counts = self.panes[block.stream][pane] = PaneCounts.empty(len(section.grid.columns))
-        n, units = counted(section, counts)
-        add_block(counts, block, section.grid)
-        n_now, units_now = counted(section, counts)
-        self._write_down(section, block.pane, n_now - n, units_now - units)
+    def _spans(self) -> list[Span]:
+        """The profile in force and those to come, in order of time, each with its panes."""
+        return [] if self.profile is None else [Span(self.profile, self.panes), *self.ahead]
+
+    def _add_binned(self, block: BinnedBlock) -> None:
+        """To the last span of this grid that has begun by the block's pane, or else the first: so a range binned
+        by who had not heard of a new profile yet is judged by the former. After that one's time it is only counted."""
+        chosen: Span | None = None
+        for span in self._spans():
+            section = span.profile.section(block.stream)
+            fits = section is not None and section.grid.id == block.grid
+            if fits and (chosen is None or span.profile.judged_from <= block.pane):
+                chosen = span
+        section = chosen.profile.section(block.stream) if chosen is not None else None
+        if chosen is None or section is None:
+            self._tally("stale_grid", block.n)
+        else:
+            self._late(block.stream, chosen.add_binned(section, block, self._closed(block.stream)))
+            if block.stream == PAIRS:
+                counts = PaneCounts.empty(len(section.grid.columns), section.grid.joint)
+                add_block(counts, block, section.grid)
+                self._write_down(section, block.pane, *counted(section, counts))
 
     def _write_down(self, section: Section, pane: int, n: int, units: int) -> None:
         if n:
@@ -136,73 +159,151 @@ class ModelState:
             self.written = True
 
     def write_down(self, section: Section, rows: Rows) -> None:
-        """Pairs that no pane counts: those of the reference itself, and older ones."""
+        """Pairs that came as rows, whether a pane counts them or not."""
         for start, counts in fold_rows(section.grid, rows).items():
             self._write_down(section, start, *counted(section, counts))
 
-    def _add_rows(self, section: Section, rows: Rows) -> None:
-        assert self.profile is not None
-        since = self.profile.since(section.stream)
-        early = rows.times < since
-        if early.any():
-            self._tally("before_reference", int(early.sum()))
-            self.write_down(section, rows.take(np.flatnonzero(early)))
-            rows = rows.take(np.flatnonzero(~early))
-        for start, counts in fold_rows(section.grid, rows).items():
-            self._write_down(section, start, *counted(section, counts))
-            pane = self._open_pane(section, start)
-            if pane != start:
-                self._tally("backfilled" if section.stream == PAIRS else "late", counts.n)
-            panes = self.panes[section.stream]
-            if pane in panes:
-                panes[pane].merge(counts)
-            else:
-                panes[pane] = counts
-
-    def _open_pane(self, section: Section, pane: int) -> int:
-        """The pane itself while it is open, else the one the watermark stands in. What a stream has not judged
-        yet is open, wherever the watermark is: its reference may only just have been learnt."""
-        length, closed = section.grid.pane_ms, self.closed.get(section.stream, NO_WATERMARK)
-        return pane if pane + length > closed else closed // length * length
-
-    def _keep(self, block: RawBlock, max_raw: int) -> None:
-        if self.raw_rows(block.stream) + block.n > max_raw:
-            self._tally("onboarding_overflow", block.n)
+    def _take_rows(self, stream: str, rows: Rows, max_raw: int | None) -> None:
+        """Bin rows on the grid of their time; keep those from which one is still to be learnt."""
+        spans = self._spans()
+        if not spans:
+            self._keep(stream, rows, max_raw)
             return
-        self.raw[block.stream].append(Rows.from_raw_block(block))
+        at = epoch_of([span.profile for span in spans], rows.times)
+        for i in np.unique(at).tolist():
+            span, part = spans[i], rows.take(np.flatnonzero(at == i)) if at.any() else rows
+            section = span.profile.section(stream)
+            if section is not None:
+                self._add_rows(span, section, part)
+            if section is None or span.profile.provisional:
+                self._keep(stream, part, max_raw)
+
+    def _add_rows(self, span: Span, section: Section, rows: Rows) -> None:
+        early, late = span.add_rows(section, rows, self._closed(section.stream))
+        self._tally("before_reference", early)
+        self._late(section.stream, late)
+        if section.stream == PAIRS and not span.profile.provisional:  # else they are kept, and read from there
+            self.write_down(section, rows)
+
+    def _late(self, stream: str, rows: int) -> None:
+        self._tally("backfilled" if stream == PAIRS else "late", rows)
+
+    def _closed(self, stream: str) -> int:
+        return self.closed.get(stream, NO_WATERMARK)
+
+    def _keep(self, stream: str, rows: Rows, most: int | None) -> None:
+        """`most` None: they were kept before."""
         name = f"r:{self.hash}:{self.raw_chunks}"
         self.raw_chunks += 1
-        self.chunk_names.append(name)
+        block = rows.to_raw_block(self.model, self.version, stream)
         self.dirty[name] = pack("chunk", VERSION, msgspec.msgpack.encode(block))
+        dropped, gone = self.waiting[stream].add(
+            name, rows, self.raw_rows(stream) + rows.n if most is None else most
+        )
+        self._tally("onboarding_overflow", dropped)
+        for name in gone:
+            self.dirty[name] = None
+
+    def _forget_waiting(self, stream: str) -> list[Rows]:
+        waiting, self.waiting[stream] = self.waiting[stream], Waiting()
+        for name, _ in waiting.parts:
+            self.dirty[name] = None
+        return waiting.rows
 
     # Judging
 
     def close(self, watermark: int) -> Iterator[Change]:
-        """Judge every pane that ends at or before the watermark, in order of time."""
+        """Judge every pane that ends at or before the watermark, in order of time; where a profile takes force on
+        the way, the panes before by the former and those after by the new one."""
+        while self.monitors is not None and self.ahead and self.ahead[0].profile.judged_from <= watermark:
+            yield from self._judge_until(None, self.ahead[0].profile.judged_from)
+            yield from self._hand_over(self.ahead.pop(0))
         if self.monitors is None:
             return
+        yield from self._judge_until(watermark, watermark)
+        for change in self.monitors.elapse(watermark):
+            self.touched = self.judged = True
+            yield change
+        for stream in STREAMS:
+            if self.section(stream) is not None:
+                self.closed[stream] = watermark
+
+    def _judge_until(self, watermark: int | None, until: int) -> Iterator[Change]:
+        """None: every pane there is; of duplicates those `until` then."""
+        assert self.monitors is not None
+        predictions = self.section(PREDICTIONS)
+        assert predictions is not None
+        pane_ms = predictions.grid.pane_ms
+        again = self.duplicates.panes(pane_ms, until)
+        for pane in again - self.panes[PREDICTIONS].keys():
+            self.panes[PREDICTIONS][pane] = PaneCounts.empty(len(predictions.grid.columns), predictions.grid.joint)
         due = sorted(
             (pane + section.grid.pane_ms, STREAMS.index(stream), pane)
             for stream in STREAMS
             if (section := self.section(stream)) is not None
             for pane in self.panes[stream]
-            if pane + section.grid.pane_ms <= watermark
+            if watermark is None or pane + section.grid.pane_ms <= watermark
         )
         for _, stream_index, pane in due:
             stream = STREAMS[stream_index]
             counts = self.panes[stream].pop(pane)
+            section = self.section(stream)
             self.touched = self.judged = True
             self.closings += 1
-            yield from self.monitors.update(stream, pane, counts)
+            duplicates = self.duplicates.take(pane, pane + pane_ms) if stream == PREDICTIONS else 0
+            if counts.n:
+                self.last_judged = max(self.last_judged, pane)
+            if counts.n and self.book is not None and section is not None:
+                self.book.add(stream, section, pane, counts)
+            for change in self.monitors.update(stream, pane, counts, duplicates):
+                if self.book is not None:
+                    self.book.note(stream, change)
+                yield change
+
+    def _hand_over(self, span: Span) -> Iterator[Change]:
+        """`span` takes force. What its predecessor had open is closed: nobody watches that any more."""
+        former, profile = self.profile, span.profile
+        assert former is not None and self.monitors is not None
+        for stream, monitors in sorted(self.monitors.streams.items()):
+            for monitor in monitors.in_alarm:
+                change = Change(
+                    monitor=monitor,
+                    state="resolved",
+                    severity="info",
+                    time=profile.judged_from,
+                    onset=profile.judged_from,
+                    sentence=(
+                        f"{monitor} is no longer judged by reference revision {former.revision}: revision "
+                        f"{profile.revision} is in force."
+                    ),
+                )
+                if self.book is not None:
+                    self.book.note(stream, change)
+                yield change
         for stream in STREAMS:
-            if self.section(stream) is not None:
-                self.closed[stream] = watermark
+            before, after = former.section(stream), profile.section(stream)
+            alike = before is not None and after is not None and before.grid.id == after.grid.id
+            if self.book is not None and not alike:
+                self.book.forget(stream)
+        self.dirty[f"q:{self.hash}:{profile.id}"] = None
+        self.profile, self.panes = profile, span.panes
+        if not profile.provisional:
+            self.duplicates.waiting = {}
+        self.dirty[f"p:{self.hash}"] = encode_profile(profile)
+        self.monitors = ModelMonitors(profile, self.settings)
+        self.touched = self.judged = True
+        for stream in STREAMS:
+            if profile.section(stream) is not None and not profile.provisional:
+                # A provisional profile has judged what waited; else rows waited because nothing could judge them.
+                judged = former.provisional and former.section(stream) is not None
+                for rows in self._forget_waiting(stream):
+                    mine = np.flatnonzero(rows.times >= profile.judged_from)
+                    self._take_rows(stream, rows.take(mine) if judged else rows, None)
 
     def adopt(self, profile: Profile) -> None:
-        """Judge by `profile` from here on. Monitors of an unchanged grid keep their evidence; raw rows that waited
-        for a reference are judged by it, unless they belong to it."""
-        former = self.profile
-        same = former is not None and former.predictions.grid.id == profile.predictions.grid.id
+        """Judge by `profile` from here on: the first there is, or one that adds a section to that in force, whose
+        monitors keep their evidence. Rows that waited for it are judged by it, unless they belong to it."""
+        same = self.profile is not None and self.monitors is not None
         self.profile = profile
         self.touched = self.judged = True
         self.dirty[f"p:{self.hash}"] = encode_profile(profile)
@@ -210,37 +311,90 @@ class ModelState:
             self.monitors.adopt(profile)
         else:
             self.monitors = ModelMonitors(profile, self.settings)
-            self.panes = {stream: {} for stream in STREAMS}
-        waiting, self.raw = self.raw, {stream: [] for stream in STREAMS}
-        self._forget_chunks()
-        for stream, parts in waiting.items():
-            section = self.section(stream)
-            for rows in parts:
-                if section is None:
-                    block = rows.to_raw_block(self.model, self.version, stream)
-                    self._keep(block, self.raw_rows(stream) + rows.n)
-                else:
-                    self._add_rows(section, rows)
+            self.panes = no_panes()
+            self.duplicates.adopt(profile)
+        for stream in STREAMS:
+            if self.section(stream) is not None and self.waiting[stream].n:
+                for rows in self._forget_waiting(stream):
+                    self._take_rows(stream, rows, None)
+
+    def expect(self, profile: Profile) -> None:
+        """`profile` will take force at its time. What is here already of that time is its own, where it can be: open
+        panes of the same grid, and rows that wait."""
+        span = Span(profile)
+        self.ahead = sorted([*self.ahead, span], key=lambda s: s.profile.judged_from)
+        self.dirty[f"q:{self.hash}:{profile.id}"] = encode_profile(profile)
+        self.touched = True
+        for stream in STREAMS:
+            section = profile.section(stream)
+            if section is None or profile.provisional:
+                continue
+            former = self.section(stream)
+            alike = former is not None and former.grid.id == section.grid.id
+            for pane in [p for p in self.panes[stream] if p >= profile.judged_from]:
+                if alike:
+                    span.panes[stream][pane] = self.panes[stream].pop(pane)
+                elif self._is_provisional:
+                    del self.panes[stream][pane]  # its rows wait, too
+            for rows in self._forget_waiting(stream):
+                mine = rows.times >= profile.judged_from
+                if mine.any():
+                    self._add_rows(span, section, rows.take(np.flatnonzero(mine)))
+                if not mine.all():
+                    self._keep(stream, rows.take(np.flatnonzero(~mine)), None)
+
+    @property
+    def _is_provisional(self) -> bool:
+        return self.profile is not None and self.profile.provisional
+
+    def follow(self, epochs: Sequence[Profile]) -> list[Profile]:
+        """What the topic `profiles` says now of who is in force when. Returns those that are new to us."""
+        new: list[Profile] = []
+        hidden = [s for s in self.ahead if _hides(epochs, s.profile)]
+        for span in hidden:
+            self.ahead.remove(span)
+            self.dirty[f"q:{self.hash}:{span.profile.id}"] = None
+            self._tally("stale_grid", span.rows_held())
+        for profile in epochs:
+            ours = self.profile
+            if ours is not None and (
+                order(profile) <= order(ours) or profile.id in {s.profile.id for s in self.ahead}
+            ):
+                continue
+            new.append(profile)
+            if ours is None or _extends(profile, ours):
+                self.adopt(profile)
+            else:
+                self.expect(profile)
+        return new
+
+    def forget_waiting_before(self, stream: str, end: int) -> None:
+        """The rows before `end` (ms) have become the reference."""
+        for rows in self._forget_waiting(stream):
+            left = rows.times >= end
+            if left.any():
+                self._keep(stream, rows.take(np.flatnonzero(left)), None)
 
     def spoken_of(self, profile: Profile) -> None:
         """The references up to this revision were announced before."""
-        if profile.source == "first_events":
+        if not profile.pinned:
             known = self.sequences.get(REFERENCE_MONITOR, 0)
             self.sequences[REFERENCE_MONITOR] = max(known, profile.revision)
-
-    def _forget_chunks(self) -> None:
-        for name in self.chunk_names:
-            self.dirty[name] = None
-        self.chunk_names = []
 
     def forget(self, reset: int) -> None:
         """Start cold: `model reset`. Sequence numbers and tallies go on."""
         self.reset, self.profile, self.monitors = reset, None, None
-        self.panes = {stream: {} for stream in STREAMS}
+        self.panes = no_panes()
+        for span in self.ahead:
+            self.dirty[f"q:{self.hash}:{span.profile.id}"] = None
+        self.ahead = []
         self.closed = {}
+        self.duplicates = Duplicates()
         self.diary, self.written = Diary(), False
-        self.raw = {stream: [] for stream in STREAMS}
-        self._forget_chunks()
+        for stream in STREAMS:
+            self._forget_waiting(stream)
+            if self.book is not None:
+                self.book.forget(stream)
         self.dirty |= {f"{part}{self.hash}": None for part in ("p:", "d:", "e:")}
         self.touched = True
 
@@ -249,7 +403,8 @@ class ModelState:
     @property
     def cost(self) -> int:
         """About how many bytes the next flush will write."""
-        panes = sum(len(panes) for panes in self.panes.values()) * 1_024 if self.touched else 0
+        spans = [self.panes, *(span.panes for span in self.ahead)]
+        panes = sum(len(panes) for held in spans for panes in held.values()) * 1_024 if self.touched else 0
         fixed = sum(len(data) for data in self.dirty.values() if data)
         diary = 1_536 if self.written else 0
         return panes + fixed + diary + (self.detector_bytes if self.judged else 0)
@@ -258,90 +413,56 @@ class ModelState:
         """The dirty fields since the last flush; None: to be deleted."""
         out, self.dirty = self.dirty, {}
         if self.touched:
-            record = _Record(
+            record = ModelRecord(
                 self.model,
                 self.version,
                 self.reset,
                 self.sequences,
                 self.tallies,
-                {
-                    stream: {pane: counts.to_bytes() for pane, counts in panes.items()}
-                    for stream, panes in self.panes.items()
-                    if panes and self.section(stream) is not None
-                },
+                Span(self.profile, self.panes).to_record() if self.profile is not None else {},
                 self.closed,
                 {stream: self.raw_rows(stream) for stream in STREAMS},
+                {stream: w.until for stream, w in self.waiting.items() if w.until is not None},
                 self.raw_chunks,
+                self.duplicates,
+                self.last_judged,
+                {span.profile.id: span.to_record() for span in self.ahead},
+                self.book.span_ms if self.book is not None else 0,
+                self.book.troubles if self.book is not None else {},
             )
             out[f"m:{self.hash}"] = pack("model", VERSION, msgspec.msgpack.encode(record))
         if self.judged and self.monitors is not None:
             out[f"d:{self.hash}"] = detectors = self.monitors.to_bytes()
             self.detector_bytes = len(detectors)
+        if self.book is not None:
+            out |= {f"w:{self.hash}:{stream}:{span}": data for (stream, span), data in self.book.flush().items()}
         if self.written:
             out[f"e:{self.hash}"] = self.diary.to_bytes()
         self.touched = self.judged = self.written = False
         self.closings = 0
         return out
 
-
-def load_models(
-    fields: Mapping[str, bytes], settings: DetectionSettings
-) -> tuple[dict[ModelKey, ModelState], list[str]]:
-    """Every model version in a slot's fields, and the names of fields that cannot be read. A broken detector
-    starts cold; a broken record or profile takes only its own model with it. StateTooNew passes through."""
-    models: dict[str, ModelState] = {}
-    broken: list[str] = []
-    open_panes: dict[str, dict[str, dict[int, bytes]]] = {}
-    for name in sorted(n for n in fields if n.startswith("m:")):
-        try:
-            _, body = unpack("model", VERSION, fields[name])
-            record = msgspec.msgpack.decode(body, type=_Record)
-        except (StateCorrupt, msgspec.DecodeError):
-            broken.append(name)
-            continue
-        state = ModelState(record.model, record.version, settings, record.reset)
-        state.sequences, state.tallies, state.raw_chunks = record.sequences, record.tallies, record.raw_chunks
-        state.closed = record.closed
-        models[state.hash] = state
-        open_panes[state.hash] = record.panes
-    # Profiles first: detectors are read against theirs.
-    for name in sorted((n for n in fields if n[:2] in _PARTS), key=lambda n: (_PARTS.index(n[:2]), len(n), n)):
-        state_of = models.get(name.split(":")[1])
-        try:
-            if state_of is None:
-                raise StateCorrupt(f"{name} belongs to no model")
-            _load_field(state_of, name, fields)
-        except (StateCorrupt, msgspec.DecodeError):
-            broken.append(name)
-    for digest, state in models.items():
-        if state.profile is not None and state.monitors is None:
-            state.monitors = ModelMonitors(state.profile, settings)
-        for stream, panes in open_panes[digest].items():
-            section = state.section(stream)
-            if section is None:
-                continue
-            for pane, data in panes.items():
-                try:
-                    state.panes[stream][pane] = PaneCounts.from_bytes(section.grid, data)
-                except StateCorrupt:
-                    broken.append(f"m:{digest}")
-                    state.touched = True  # the stored record goes; the next fold writes what is left of it
-    return {state.key: state for state in models.values()}, sorted(set(broken))
+    def keep_book(self, span_ms: int) -> None:
+        """Keep a book of such spans (0: none) from here on; one of other spans is of no use."""
+        if (self.book.span_ms if self.book is not None else 0) == span_ms:
+            return
+        for stream, spans in (self.book.spans if self.book is not None else {}).items():
+            for span in spans:
+                self.dirty[f"w:{self.hash}:{stream}:{span}"] = None
+        self.book = Book(span_ms) if span_ms else None
+        self.touched = True
 
 
-def _load_field(state: ModelState, name: str, fields: Mapping[str, bytes]) -> None:
-    data = fields[name]
-    match name[:2]:
-        case "p:":
-            state.profile = decode_profile(data)
-        case "d:":
-            if state.profile is None:
-                raise StateCorrupt(f"{name} has no profile")
-            state.monitors = ModelMonitors.from_bytes(state.profile, state.settings, data)
-        case "e:":
-            state.diary = Diary.from_bytes(data)
-        case _:
-            _, body = unpack("chunk", VERSION, data)
-            block = msgspec.msgpack.decode(body, type=RawBlock)
-            state.raw[block.stream].append(Rows.from_raw_block(block))
-            state.chunk_names.append(name)
+def _extends(profile: Profile, ours: Profile) -> bool:
+    """Whether `profile` is ours and a section more."""
+    if profile.judged_from != ours.judged_from or profile.provisional != ours.provisional:
+        return False
+    pairs = ours.pairs is None or (
+        profile.pairs is not None and profile.pairs.fingerprint == ours.pairs.fingerprint
+    )
+    return pairs and profile.predictions.fingerprint == ours.predictions.fingerprint
+
+
+def _hides(epochs: Sequence[Profile], profile: Profile) -> bool:
+    """Whether a later revision is in force for all of the time of `profile`."""
+    return any(order(e) > order(profile) and e.judged_from <= profile.judged_from for e in epochs)

@@ -86,8 +86,3 @@ def _pane_end(time: int) -> int:
 def _before(parts: Sequence[Rows], end: int) -> tuple[Rows, int]:
     rows = Rows.concat(parts)
     return rows.take(np.flatnonzero(rows.times < end)).sorted(), end
-
-
-def after(parts: Sequence[Rows], end: int) -> list[Rows]:
-    """What is left when the reference is taken out."""
-    return [p.take(np.flatnonzero(p.times >= end)) for p in parts if (p.times >= end).any()]

@@ -12,6 +12,7 @@ from driftline.stats.monitors import Change
 from driftline.stats.profile import Profile
 
 ADMISSION_MONITOR = "system:admission"
+ROLLING_MONITOR = "system:rolling"
 
 
 class Speaker:
@@ -30,7 +31,7 @@ class Speaker:
     def say(self, model: ModelState, change: Change) -> None:
         """The signal of a monitor whose verdict changed."""
         sequence = self._number(model, change.monitor)
-        self._add(
+        self.add(
             Signal(
                 id=signal_id(model.model, model.version, change.monitor, sequence),
                 model=model.model,
@@ -45,33 +46,61 @@ class Speaker:
                 effect=change.effect,
                 evidence=change.evidence,
                 distances=change.distances,
-                profile=model.profile.id if model.profile else None,
+                profile=model.profile.id_at(change.time) if model.profile else None,
             )
         )
 
-    def learnt(self, model: ModelState, profile: Profile) -> None:
-        """A reference was learnt from first events."""
-        section = profile.pairs or profile.predictions
-        what = "joined pairs" if profile.pairs else "predictions"
-        sentence = f"Learnt the reference of {model.model} {model.version} from its first {section.n:,} {what}."
+    def learnt(self, model: ModelState, profile: Profile, stream: str) -> None:
+        """A reference of a stream was learnt."""
+        section = profile.section(stream)
+        assert section is not None
+        name = f"{model.model} {model.version}"
+        match profile.source:
+            case "rolling":
+                sentence = f"The reference of {name} was learnt anew from its last {section.n:,} {stream}."
+            case "previous_version":
+                sentence = f"Until {name} has a reference of its own, it is judged by what its predecessor showed."
+            case _:
+                what = "joined pairs" if profile.pairs else "predictions"
+                sentence = f"Learnt the reference of {name} from its first {section.n:,} {what}."
         if section.why_not:
             sentence += f" Its monitors do not page: {section.why_not}."
         # Numbered by revision, so that a judge that found the first reference published goes on with the second.
         sequence = max(self._number(model, REFERENCE_MONITOR), profile.revision)
         model.sequences[REFERENCE_MONITOR] = sequence
-        self._add(
+        details: dict[str, str | int | float | bool | None] = {"stream": stream, "revision": profile.revision}
+        self._inform(model, REFERENCE_MONITOR, sequence, section.end, sentence, profile.id, details)
+
+    def kept(self, model: ModelState, stream: str, why: str, time: int) -> None:
+        """A rolling reference was left as it was."""
+        sentence = f"Kept the reference of {model.model} {model.version} for its {stream}: {why}."
+        sequence = self._number(model, ROLLING_MONITOR)
+        profile = model.profile.id_at(time) if model.profile else None
+        self._inform(model, ROLLING_MONITOR, sequence, time, sentence, profile, {"stream": stream})
+
+    def _inform(
+        self,
+        model: ModelState,
+        monitor: str,
+        sequence: int,
+        time: int,
+        sentence: str,
+        profile: str | None,
+        details: dict[str, str | int | float | bool | None],
+    ) -> None:
+        self.add(
             Signal(
-                id=signal_id(model.model, model.version, REFERENCE_MONITOR, sequence),
+                id=signal_id(model.model, model.version, monitor, sequence),
                 model=model.model,
                 version=model.version,
-                monitor=REFERENCE_MONITOR,
+                monitor=monitor,
                 sequence=sequence,
                 state="info",
                 severity="info",
-                time=section.end,
+                time=time,
                 sentence=sentence,
-                profile=profile.id,
-                details={"stream": section.stream, "revision": profile.revision},
+                profile=profile,
+                details=details,
             )
         )
 
@@ -81,7 +110,7 @@ class Speaker:
         if self._said.get(name):
             return
         self._said[name] = 1
-        self._add(
+        self.add(
             Signal(
                 id=signal_id("", "", name, 1),
                 model="",
@@ -105,7 +134,7 @@ class Speaker:
         model.touched = True
         return number
 
-    def _add(self, signal: Signal) -> None:
+    def add(self, signal: Signal) -> None:
         record = signal_record(self._topic, signal)
         self._records.append(record)
         self.size += len(record.value or b"")

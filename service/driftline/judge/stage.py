@@ -8,28 +8,30 @@ from typing import Literal
 
 import msgspec
 
-from driftline.contracts.blocks import PAIRS, PREDICTIONS, Bundle, ModelTally
+from driftline.contracts.blocks import Bundle, ModelTally
 from driftline.contracts.cloudevents import decode_signal
 from driftline.errors import LogGap, Poison, StateCorrupt
+from driftline.judge.learning import Learner, Learning, NewVersion
 from driftline.judge.ledger import Ledger
-from driftline.judge.model import MODEL_FIELDS, ModelState, load_models
-from driftline.judge.onboarding import RAW_FACTOR, after, first_events, first_pairs
+from driftline.judge.model import ModelState
+from driftline.judge.onboarding import RAW_FACTOR
+from driftline.judge.rebaseline import Rolling
+from driftline.judge.refusals import Refusals
 from driftline.judge.signals import Speaker
+from driftline.judge.stored import MODEL_FIELDS, load_models
 from driftline.outgoing import dead_letter_record
-from driftline.registry import ModelKey, ProfileRegistry, Standing, profile_record
+from driftline.registry import ModelKey, ProfileRegistry, Standing
 from driftline.runtime.log import Bounds, LogReader, Outgoing, Record
 from driftline.runtime.stage import Batch, Folded, Recovery
 from driftline.runtime.store import Snapshot
 from driftline.stats.codec import pack, unpack
-from driftline.stats.grid import choose_pane_ms
 from driftline.stats.opinions import river_drift
-from driftline.stats.profile import Profile, make_profile, with_pairs
-from driftline.stats.reference import learn_section
 from driftline.stats.settings import DetectionSettings
 from driftline.system_signals import gap_signal, state_lost_signal
 
 LEDGER = "ledger"
 LEDGER_VERSION = 1
+REFUSALS = "refusals"
 MAX_CLOSINGS = 500
 """Panes judged in one fold, about: some tenths of a second, in which the process cannot answer its broker."""
 
@@ -44,10 +46,17 @@ class JudgeSettings:
     deadletter_topic: str = "deadletter"
     reference_events: int = 10_000
     reference_pairs: int = 1_000
+    new_version: NewVersion = "first_events"
+    rolling: Rolling = field(default_factory=Rolling)
     max_models_per_partition: int = 256
+    invalid_share: float = 0.01
     max_write_bytes: int = 950_000
     on_gap: Literal["stop", "continue"] = "stop"
     detection: DetectionSettings = field(default_factory=DetectionSettings)
+
+    @property
+    def learning(self) -> Learning:
+        return Learning(self.reference_events, self.reference_pairs, self.new_version, self.rolling)
 
 
 @dataclass
@@ -58,6 +67,7 @@ class JudgeState:
     partition: int
     ledger: Ledger
     models: dict[ModelKey, ModelState]
+    refusals: Refusals
     unreadable: bool = False
     useless: Sequence[str] = ()
 
@@ -81,38 +91,54 @@ class JudgeStage:
 
     def load(self, partition: int, fields: Mapping[str, bytes]) -> tuple[JudgeState, Sequence[str]]:
         ledger = Ledger()
+        refusals = Refusals(self._settings.invalid_share, self._settings.deadletter_topic)
         if LEDGER in fields:
             try:
                 _, body = unpack("ledger", LEDGER_VERSION, fields[LEDGER])
                 ledger = msgspec.msgpack.decode(body, type=Ledger)
             except (StateCorrupt, msgspec.DecodeError):
-                useless = [name for name in fields if name[:2] in MODEL_FIELDS]
-                return JudgeState(partition, ledger, {}, True, useless), [LEDGER]
+                useless = [name for name in fields if name[:2] in MODEL_FIELDS or name == REFUSALS]
+                return JudgeState(partition, ledger, {}, refusals, True, useless), [LEDGER]
         models, broken = load_models(fields, self._settings.detection)
-        return JudgeState(partition, ledger, models), broken
+        for model in models.values():
+            model.keep_book(self._settings.learning.span_ms)
+        if REFUSALS in fields:
+            try:
+                refusals = Refusals.from_bytes(refusals.at_most, refusals.deadletters, fields[REFUSALS])
+            except StateCorrupt:
+                broken.append(REFUSALS)
+        return JudgeState(partition, ledger, models, refusals), broken
 
     async def recover(
         self, partition: int, state: JudgeState, snapshot: Snapshot, bounds: Bounds, lost: bool
     ) -> Recovery:
         """The log is the truth: read on from where the store stands, or from its begin. Where that begin is not
-        the first bundle ever written, sequence numbers go on from the last that were given out."""
+        the first bundle ever written, sequence numbers go on from the last that were given out; so they do for a
+        model version that was reset: what was said of its former life cannot be found again."""
         anew = snapshot.next is None or state.unreadable
         start = bounds.begin if anew or snapshot.next is None else snapshot.next
         fields = {}
-        if anew and bounds.begin > 0:
-            state.ledger.said = await self._said()
-            fields = {LEDGER: _ledger_bytes(state.ledger)}
+        if anew:
+            state.ledger.said = await self._said(every=bounds.begin > 0)
+            fields = {LEDGER: _ledger_bytes(state.ledger)} if state.ledger.said else {}
         if not (lost or state.unreadable):
             return Recovery(start, fields=fields)
         notice = state_lost_signal(self._settings.signals_topic, self.name, partition, start, bounds.end)
         return Recovery(start, (), [notice], fields, state.useless)
 
-    async def _said(self) -> dict[str, int]:
+    async def _said(self, every: bool) -> dict[str, int]:
+        """The last sequence number of each monitor, of every model version or of those that were reset."""
+        await self._registry.refresh(force=True)
+        reset = {key for key, standing in self._registry.all().items() if standing.reset >= 0}
+        if not (every or reset):
+            return {}
         topic = self._settings.signals_topic
         bounds = (await self._reader.bounds(topic))[0]
         said: dict[str, int] = {}
         for record in await self._reader.read(topic, 0, bounds.begin, bounds.end):
             signal = decode_signal(record.value or b"")
+            if not (every or (signal.model, signal.version) in reset):
+                continue
             key = "\x1f".join((signal.model, signal.version, signal.monitor))
             said[key] = max(said.get(key, 0), signal.sequence)
         return said
@@ -131,6 +157,7 @@ class JudgeStage:
     def fold(self, state: JudgeState, batch: Batch, standings: Mapping[ModelKey, Standing]) -> Folded[JudgeState]:
         ledger = state.ledger
         speaker = Speaker(self._settings.signals_topic, ledger.said)
+        learner = Learner(self._settings.learning, self._settings.detection, standings, speaker)
         outbox: list[Outgoing] = []
         dirty: dict[str, bytes | None] = {}
         for model in state.models.values():
@@ -146,21 +173,23 @@ class JudgeStage:
             bundle = msgspec.msgpack.decode(record.value or b"", type=Bundle)
             if not ledger.take(bundle, f"{self.topic}/{state.partition}", self._settings.on_gap):
                 continue
+            for signal in state.refusals.take(bundle, ledger.said):
+                speaker.add(signal)
             self._merge(state, bundle, standings, speaker)
             watermark = ledger.watermark()
             if watermark > ledger.closed:
                 ledger.closed = watermark
-                for model in state.models.values():
-                    outbox += self._learn(model, watermark, speaker)
-                    for change in model.close(watermark):
-                        speaker.say(model, change)
+                learner.advance(state.models.values(), watermark)
             size = speaker.size + sum(model.cost for model in state.models.values())
             closings = sum(model.closings for model in state.models.values())
         for model in state.models.values():
             dirty |= model.flush()
         # Signals before profiles: a profile that is out is adopted, and would not be spoken of again.
-        outbox = [*speaker.drain(), *outbox]
+        outbox = [*speaker.drain(), *learner.records(self._settings.profiles_topic), *outbox]
         dirty[LEDGER] = _ledger_bytes(ledger)
+        if state.refusals.touched:
+            dirty[REFUSALS] = state.refusals.to_bytes()
+            state.refusals.touched = False
         changed = {name: data for name, data in dirty.items() if data is not None}
         deleted = [name for name, data in dirty.items() if data is None]
         return Folded(state, reached, changed, outbox, deleted)
@@ -210,60 +239,20 @@ class JudgeStage:
             return None
         standing = standings.get(key, Standing())
         model = state.models[key] = ModelState(*key, self._settings.detection, reset=standing.reset)
+        model.keep_book(self._settings.learning.span_ms)
         self._follow(model, standings)
         return model
 
     @staticmethod
     def _follow(model: ModelState, standings: Mapping[ModelKey, Standing]) -> None:
-        """What the topic `profiles` says now: a reset forgets, a higher revision is adopted."""
+        """What the topic `profiles` says now: a reset forgets, what is new takes force at its time."""
         standing = standings.get(model.key)
         if standing is None:
             return
         if standing.reset > model.reset:
             model.forget(standing.reset)
-        ours = model.profile.revision if model.profile is not None else -1
-        if standing.profile is not None and standing.profile.revision > ours:
-            model.adopt(standing.profile)
-            model.spoken_of(standing.profile)
-
-    def _learn(self, model: ModelState, closed: int, speaker: Speaker) -> list[Outgoing]:
-        """First events, and later first pairs, become the reference as soon as there are enough."""
-        learnt: list[Profile] = []
-        settings = self._settings
-        if model.profile is None and model.raw_rows(PREDICTIONS) >= settings.reference_events:
-            found = first_events(model.raw[PREDICTIONS], closed, settings.reference_events)
-            if found is not None:
-                rows, end = found
-                model.raw[PREDICTIONS] = after(model.raw[PREDICTIONS], end)
-                profile = make_profile(
-                    model=model.model,
-                    version=model.version,
-                    source="first_events",
-                    created=end,
-                    judged_from=end,
-                    predictions=learn_section(PREDICTIONS, rows, choose_pane_ms(rows.times), settings.detection),
-                )
-                learnt.append(profile)
-                model.adopt(profile)
-        profile_now = model.profile
-        if (
-            profile_now is not None
-            and profile_now.pairs is None
-            and model.raw_rows(PAIRS) >= settings.reference_pairs
-        ):
-            pane_ms = profile_now.pane_ms
-            found = first_pairs(model.raw[PAIRS], closed, settings.reference_pairs, pane_ms)
-            if found is not None:
-                rows, end = found
-                model.raw[PAIRS] = after(model.raw[PAIRS], end)
-                section = learn_section(PAIRS, rows, pane_ms, settings.detection, from_first_events=True)
-                model.write_down(section, rows)
-                profile = with_pairs(profile_now, section, end)
-                learnt.append(profile)
-                model.adopt(profile)
-        for profile in learnt:
-            speaker.learnt(model, profile)
-        return [profile_record(settings.profiles_topic, profile) for profile in learnt]
+        for profile in model.follow(standing.epochs):
+            model.spoken_of(profile)
 
     def _refuse(self, record: Record, why: Poison) -> Outgoing:
         return dead_letter_record(self._settings.deadletter_topic, 0, record, why)

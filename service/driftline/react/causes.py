@@ -8,9 +8,11 @@ from typing import Final
 from driftline.contracts.reactions import Cause, Witnessed
 from driftline.contracts.records import Severity
 
-_ERRORS: Final = frozenset({"error", "loss", "abs_error"})
+_ERRORS: Final = frozenset({"error", "loss", "abs_error", "false_negative", "false_positive", "false_discovery"})
 _ANSWERS: Final = frozenset({"prediction", "score"})
-_QUALITY: Final = frozenset({"schema", "cardinality", "missing"})
+_QUALITY: Final = frozenset(
+    {"schema", "cardinality", "quality", "constant", "freshness", "duplicates", "silence", "flood"}
+)
 _RANKS: Final[dict[Severity, int]] = {"critical": 3, "error": 2, "warning": 1, "info": 0}
 
 
@@ -19,7 +21,7 @@ def cause_of(monitor: str) -> Cause:
     column, _, kind = monitor.rpartition(":")
     if monitor.startswith("system:"):
         return "service"
-    if kind in _QUALITY:
+    if kind in _QUALITY or kind.startswith("missing_share "):  # a hard limit is named after its metric
         return "quality"
     if column in _ERRORS:
         return "performance"

@@ -13,7 +13,7 @@ from driftline.contracts.records import Lifecycle, Signal
 from driftline.react.causes import cause_of
 from driftline.react.comparison import compare, since_of
 from driftline.react.draft import Draft, Reaction
-from driftline.react.incidents import overdue, resolve, take_signal, tell
+from driftline.react.incidents import REFUSALS, overdue, resolve, take_signal, tell
 from driftline.react.lifecycle import take_lifecycle
 from driftline.react.retraining import by_hand, consider, on_schedule, watch
 from driftline.react.settings import ReactSettings
@@ -77,7 +77,9 @@ def _tell_overdue(draft: Draft, name: str) -> None:
     for version in sorted(model.versions) if model else ():
         assert model is not None
         for cause, incident in sorted(model.versions[version].incidents.items()):
-            if cause == "service" and draft.now - model.versions[version].seen >= settings.service_quiet_ms:
+            lasts = any(monitor.startswith(REFUSALS) for monitor in incident.firing)
+            quiet = draft.now - model.versions[version].seen >= settings.service_quiet_ms
+            if cause == "service" and quiet and not lasts:
                 held = draft.version(name, version)
                 sentence = f"Nothing of the kind has been said for a while. {incident.sentence}"
                 resolve(draft, held, held.incidents[cause], name, version, sentence)

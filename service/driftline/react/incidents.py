@@ -18,7 +18,8 @@ from driftline.react.state import Incident, Version
 MAX_NAMED: Final = 10
 MAX_EVIDENCE: Final = 5
 REFERENCE: Final = "system:reference"
-SERVICE_ALARMS: Final = ("system:state_lost:", "system:gap:")
+REFUSALS: Final = "system:invalid_events:"
+SERVICE_ALARMS: Final = ("system:state_lost:", "system:gap:", REFUSALS)
 
 Details = dict[str, str | int | float | bool | None]
 
@@ -101,7 +102,7 @@ def _reference(draft: Draft, signal: Signal, version: Version) -> None:
 
 def _about_the_service(draft: Draft, signal: Signal) -> None:
     """A lost store or a gap in a log: it has happened, nothing will say that it is over. The incident is resolved
-    when nothing more has been said for a while."""
+    when nothing more has been said for a while. That too many records are refused is over when that is said."""
     if not draft.model("").hear(signal.id) or not signal.monitor.startswith(SERVICE_ALARMS):
         return
     service = draft.version("", "")
@@ -109,6 +110,13 @@ def _about_the_service(draft: Draft, signal: Signal) -> None:
         monitor=signal.monitor, signal=signal.id, severity=signal.severity, sentence=signal.sentence
     )
     incident = service.incidents.get("service")
+    if signal.state == "resolved":
+        if incident is not None and incident.leave(signal.monitor):
+            if incident.count:
+                changed(draft, incident, "", "")
+            else:
+                resolve(draft, service, incident, "", "", signal.sentence)
+        return
     if incident is None:
         incident = service.incidents["service"] = Incident(
             id=content_id("incident", "", "", "service", signal.id),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
-from typing import Final
 
 from driftline.contracts.reactions import Mix, Window, Witnessed
-
-MAX_WEIGHT: Final = 100.0
 
 
 def advise(firing: Collection[Witnessed], now: int, enough: int) -> Window:
@@ -32,7 +30,7 @@ def advise(firing: Collection[Witnessed], now: int, enough: int) -> Window:
             why=f"About {recent:,} events since the change are enough to train on alone ({enough:,} are wanted).",
         )
     older = enough - recent
-    weight = min(max(round(older / recent, 1), 1.0), MAX_WEIGHT)
+    weight = max(math.floor(10.0 * min(older / recent, _heaviest(recent, older))) / 10.0, 1.0)
     return Window(
         start=max(0, onset - round(older / per_ms)),
         to=now,
@@ -42,3 +40,13 @@ def advise(firing: Collection[Witnessed], now: int, enough: int) -> Window:
         why=f"About {recent:,} events since the change are too few to train on alone ({enough:,} are wanted): "
         f"older ones are added, and the recent ones count {weight:g} times as much.",
     )
+
+
+def _heaviest(recent: int, older: int) -> float:
+    """The most that recent events may count, so that all together are still worth half their number (Kish's
+    effective sample size): a model trained on little more than the recent ones would learn their noise."""
+    half = (recent + older) / 2.0
+    if recent >= half:
+        return math.inf
+    a, c = recent * (half - recent), older * (older - half)
+    return (recent * older + math.sqrt((recent * older) ** 2 + a * c)) / a

@@ -1,6 +1,6 @@
 """The columns of many grids side by side, so that values of all of them are binned in one go.
 
-A column has a number here, for as long as its grid is kept. About 3 kB a column.
+A column has a number here, for as long as its grid is kept. About 3.5 kB a column.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class GridBank:
         self._kind = np.zeros(64, np.uint8)
         self._center = np.zeros(64)
         self._factor = np.ones(64)
+        self._place = np.full(64, -1, np.intp)
+        self._scores = np.zeros((64, STRIDE), np.int16)
 
     def add(self, grid: Grid) -> int:
         """The number of the grid's first column; the others follow in their order."""
@@ -51,6 +53,10 @@ class GridBank:
             self._kind[i] = _KINDS[column.kind]
             self._center[i] = column.center
             self._factor[i] = MOMENT_UNIT / column.scale
+        if grid.embedding is not None:
+            looked_at = first + np.array(grid.embedding.columns)
+            self._place[looked_at] = np.arange(len(looked_at))
+            self._scores[looked_at] = grid.embedding.table
         return first
 
     def _grow(self, room: int) -> None:
@@ -64,6 +70,8 @@ class GridBank:
         self._cell_center, self._cell_factor = longer(self._cell_center, 0), longer(self._cell_factor, 1)
         self._kind = longer(self._kind, 0)
         self._center, self._factor = longer(self._center, 0), longer(self._factor, 1)
+        self._place = longer(self._place, -1)
+        self._scores = longer(self._scores, 0)
 
     def measured(self, columns: Index) -> npt.NDArray[np.bool_]:
         """Which of the columns have moments."""
@@ -100,6 +108,14 @@ class GridBank:
             found += moved
             at += moved
         return found
+
+    def places(self, columns: Index) -> Index:
+        """The place of each column among those its grid's embedding looks at; -1 of one that it does not."""
+        return np.asarray(self._place.take(columns))
+
+    def scores(self, columns: Index, codes: Codes) -> npt.NDArray[np.int16]:
+        """The scores of codes, each in its column."""
+        return np.asarray(self._scores.ravel().take(columns * STRIDE + codes))
 
     def standardised(self, columns: Index, values: Floats) -> Floats:
         """Distances from each column's center in units of its scale / MOMENT_UNIT, neither clipped nor rounded."""

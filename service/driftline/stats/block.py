@@ -22,12 +22,15 @@ from driftline.stats.grid import Grid
 from driftline.stats.layout import (
     count_cells,
     decode_counts,
+    decode_joint,
     decode_moments,
     encode_codes,
     encode_counts,
+    encode_joint,
     encode_moments,
 )
 from driftline.stats.rows import Rows
+from driftline.stats.vectors import settled
 
 __all__ = ["PaneCounts", "add_block", "encode_cells", "fold_rows", "rows_to_blocks"]
 
@@ -43,25 +46,32 @@ VERSION: Final = 1
 class PaneCounts:
     """What one pane holds on a grid of F columns. `counts`: int64 [F, 256], every row in every column;
     `moments`: int64 [F, 2], sums of z and z^2 in units of 1/65536 (0 for categories); `extra`: rows with a
-    value in columns the grid does not know, by name. About 2 kB a column; its bytes are sparse."""
+    value in columns the grid does not know, by name; `joint`: int64, sums over the rows of the features of the grid's
+    embedding, none where it has none. About 2 kB a column; its bytes are sparse."""
 
     n: int
     counts: npt.NDArray[np.int64]
     moments: npt.NDArray[np.int64]
     extra: dict[str, int] = field(default_factory=dict)
+    joint: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @staticmethod
-    def empty(columns: int) -> PaneCounts:
-        return PaneCounts(0, np.zeros((columns, CODES), np.int64), np.zeros((columns, 2), np.int64))
+    def empty(columns: int, joint: int = 0) -> PaneCounts:
+        """`joint`: how many features the grid's embedding has (`Grid.joint`)."""
+        counts, moments = np.zeros((columns, CODES), np.int64), np.zeros((columns, 2), np.int64)
+        return PaneCounts(0, counts, moments, {}, np.zeros(joint, np.int64))
 
     def copy(self) -> PaneCounts:
-        return PaneCounts(self.n, self.counts.copy(), self.moments.copy(), dict(self.extra))
+        return PaneCounts(self.n, self.counts.copy(), self.moments.copy(), dict(self.extra), self.joint.copy())
 
     def merge(self, other: PaneCounts) -> PaneCounts:
         """Add `other` to this one, which is returned. Raises ValueError where the shapes differ."""
         if self.counts.shape != other.counts.shape:
             raise ValueError(f"counts of {len(self.counts)} and of {len(other.counts)} columns do not merge")
+        if self.joint.shape != other.joint.shape:
+            raise ValueError("panes with and without sums of an embedding do not merge")
         self.n += other.n
+        self.joint += other.joint
         self.counts += other.counts
         self.moments += other.moments
         self.extra = merge_extra(self.extra, other.extra)
@@ -75,12 +85,14 @@ class PaneCounts:
             and np.array_equal(self.counts, other.counts)
             and np.array_equal(self.moments, other.moments)
             and self.extra == other.extra
+            and np.array_equal(self.joint, other.joint)
         )
 
     def to_bytes(self) -> bytes:
         layout, codes, counts = encode_counts(self.counts, self.n)
         moments = encode_moments(self.moments)
-        body = (self.n, layout, codes, counts, moments, dict(sorted(self.extra.items())))
+        extra = dict(sorted(self.extra.items()))
+        body = (self.n, layout, codes, counts, moments, extra, encode_joint(self.joint))
         return pack(KIND, VERSION, msgspec.msgpack.encode(body))
 
     @staticmethod
@@ -88,15 +100,16 @@ class PaneCounts:
         """Raises StateCorrupt, or StateTooNew, if these are not the bytes of a pane on such a grid."""
         _, body = unpack(KIND, VERSION, data)
         try:
-            n, layout, codes, counts, sums, extra = msgspec.msgpack.decode(body, type=_Body)
+            n, layout, codes, counts, sums, extra, joint = msgspec.msgpack.decode(body, type=_Body)
         except ValueError as error:
             raise StateCorrupt(f"pane: {error}") from None
         _check_extra(n, extra)
         found = decode_counts(grid, n, layout, codes, counts)
-        return PaneCounts(n, found, decode_moments(len(grid.columns), sums), extra)
+        moments = decode_moments(len(grid.columns), sums)
+        return PaneCounts(n, found, moments, extra, decode_joint(grid, n, joint))
 
 
-_Body = tuple[int, int, bytes, bytes, bytes, dict[str, int]]
+_Body = tuple[int, int, bytes, bytes, bytes, dict[str, int], bytes]
 
 
 def merge_extra(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
@@ -118,13 +131,15 @@ def fold_rows(grid: Grid, rows: Rows) -> dict[int, PaneCounts]:
     """The counts of every pane the rows touch, by start of pane in ms."""
     if not rows.n:
         return {}
+    rows = settled(rows, grid.vectors)
     encoded = encode_panes(grid, rows)
     extras = _extras(grid, rows, encoded)
+    joint = _joint(grid, encoded)
     panes = {}
     for p, pane in enumerate(encoded.panes):
         low, high = encoded.bounds[p], encoded.bounds[p + 1]
         counts = count_cells(grid, encoded.codes[:, low:high])
-        panes[pane] = PaneCounts(high - low, counts, _spread(grid, encoded.moments[p]), extras[p])
+        panes[pane] = PaneCounts(high - low, counts, _spread(grid, encoded.moments[p]), extras[p], joint[p])
     return panes
 
 
@@ -132,8 +147,10 @@ def rows_to_blocks(grid: Grid, rows: Rows, model: str, version: str, stream: str
     """One block a pane, by time. Equal rows give equal blocks, whatever their order."""
     if not rows.n:
         return []
+    rows = settled(rows, grid.vectors)
     encoded = encode_panes(grid, rows)
     extras = _extras(grid, rows, encoded)
+    joint = _joint(grid, encoded)
     blocks = []
     for p, pane in enumerate(encoded.panes):
         low, high = encoded.bounds[p], encoded.bounds[p + 1]
@@ -141,7 +158,18 @@ def rows_to_blocks(grid: Grid, rows: Rows, model: str, version: str, stream: str
         moments = encode_moments(encoded.moments[p])
         blocks.append(
             BinnedBlock(
-                model, version, stream, grid.id, pane, high - low, layout, codes, counts, moments, extras[p]
+                model,
+                version,
+                stream,
+                grid.id,
+                pane,
+                high - low,
+                layout,
+                codes,
+                counts,
+                moments,
+                extras[p],
+                encode_joint(joint[p]),
             )
         )
     return blocks
@@ -155,7 +183,8 @@ def add_block(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> None:
     _check_extra(block.n, block.extra)
     found = decode_counts(grid, block.n, block.layout, block.codes, block.counts)
     moments = _spread(grid, decode_moments(len(grid.measured), block.moments))
-    counts.merge(PaneCounts(block.n, found, moments, block.extra))
+    joint = decode_joint(grid, block.n, block.joint)
+    counts.merge(PaneCounts(block.n, found, moments, block.extra, joint))
 
 
 def _check_extra(n: int, extra: dict[str, int]) -> None:
@@ -164,6 +193,13 @@ def _check_extra(n: int, extra: dict[str, int]) -> None:
             raise StateCorrupt(f"block: {rows} of {n} rows hold {name!r}")
     if len(extra) > MAX_EXTRA + 1:
         raise StateCorrupt(f"block: {len(extra)} unknown columns")
+
+
+def _joint(grid: Grid, encoded: Encoded) -> npt.NDArray[np.int64]:
+    """Sums of the embedding's features: int64 [panes, features]."""
+    if grid.embedding is None:
+        return np.zeros((len(encoded.panes), 0), np.int64)
+    return grid.embedding.sums(encoded.codes, encoded.bounds)
 
 
 def _spread(grid: Grid, measured: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

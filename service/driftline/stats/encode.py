@@ -15,6 +15,7 @@ import numpy.typing as npt
 from driftline.stats.codes import MISSING, WRONG_TYPE
 from driftline.stats.grid import MOMENT_UNIT, Grid, GridColumn
 from driftline.stats.rows import Column, Index, Rows
+from driftline.stats.vectors import settled
 
 MAX_Z: Final = 1_000
 """z is clipped here: 2^27 rows at the clip fit a pane."""
@@ -39,7 +40,7 @@ def encode_cells(grid: Grid, rows: Rows) -> npt.NDArray[np.uint8]:
     """The code of every cell, uint8 [n, F], rows in the order given."""
     codes = np.empty((len(grid.columns), rows.n), np.uint8)
     bounds = np.array([0, rows.n], np.intp)
-    _encode(grid, rows, None, bounds, codes)
+    _encode(grid, settled(rows, grid.vectors), None, bounds, codes)
     return codes.T
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final, Literal
 
 import msgspec
@@ -27,8 +29,10 @@ from driftline.stats.codes import (
     WRONG_TYPE,
     unseen_code,
 )
+from driftline.stats.embedding import FEATURES, Embedding
 from driftline.stats.lookup import BinLookup
 from driftline.stats.rows import Column, Rows
+from driftline.stats.vectors import lengths_of, settled
 
 __all__ = [
     "CODES",
@@ -59,9 +63,12 @@ MOMENT_UNIT: Final = 65_536
 """A distance of one `scale` from `center` in the moments' fixed point."""
 ATOM: Final = 64
 """A value that at least one row in so many holds has its own bin, however many distinct values there are."""
+FACTORS: Final = (10.0, 60.0, 100.0, 1_000.0, 3_600.0)
+"""Changes of unit upwards, whose values would else all lie in one bin."""
 MIN_SCALE: Final = 1e-290
 """A smaller scale would make the factor that standardises infinite."""
-RATE_COLUMN: Final = "error"
+RATE_COLUMNS: Final = frozenset({"error", "false_negative", "false_positive", "false_discovery"})
+"""Columns of zeros and ones that are counted as such."""
 
 
 class _Table(dict[str | None, int]):
@@ -117,20 +124,33 @@ class GridColumn(msgspec.Struct, frozen=True, dict=True):
 
 
 class Grid(msgspec.Struct, frozen=True, dict=True):
-    """All columns of a section, sorted by name, and the length of its panes."""
+    """All columns of a section, sorted by name, and the length of its panes. `embedding`: what is summed up of the
+    columns together; None where nothing is. `vectors`: the length of each feature that is a list of numbers."""
 
     columns: list[GridColumn]
     pane_ms: int
+    embedding: Embedding | None = None
+    vectors: dict[str, int] = {}
 
     def __post_init__(self) -> None:
         if self.pane_ms < 1 or len({column.name for column in self.columns}) < len(self.columns):
             raise ValueError("a grid needs a pane length above 0 and columns of different names")
+        if self.embedding is not None and not 0 <= min(self.embedding.columns) <= max(self.embedding.columns) < len(
+            self.columns
+        ):
+            raise ValueError("a grid whose embedding looks at columns that are not there")
 
     @cached_property
     def id(self) -> str:
         """BLAKE2b of the content: equal grids have equal ids, in every process and on every machine."""
-        content = [self.pane_ms, [msgspec.structs.astuple(column) for column in self.columns]]
+        columns = [msgspec.structs.astuple(column) for column in self.columns]
+        content = [self.pane_ms, columns, self.embedding, sorted(self.vectors.items())]
         return hashlib.blake2b(msgspec.msgpack.encode(content), digest_size=16).hexdigest()
+
+    @property
+    def joint(self) -> int:
+        """How many sums a pane holds of the columns together."""
+        return FEATURES if self.embedding is not None else 0
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -189,14 +209,17 @@ def choose_pane_ms(times: npt.NDArray[np.int64]) -> int:
     return PANE_LENGTHS_MS[-1]
 
 
-def learn_grid(rows: Rows, pane_ms: int) -> Grid:
+def learn_grid(rows: Rows, pane_ms: int, cuts: Mapping[str, Sequence[float]] = MappingProxyType({})) -> Grid:
     """The grid of reference rows. A column that never holds a value has no place in it: that it appears later
-    is told as such. A column is numeric if at least half of its values are numbers."""
-    columns = [_learn_column(name, rows.columns[name]) for name in sorted(rows.columns)]
-    return Grid([column for column in columns if column is not None], pane_ms)
+    is told as such. A column is numeric if at least half of its values are numbers. `cuts`: finite edges that a
+    numeric column must have, by name, at most 32 of each."""
+    vectors = lengths_of(rows)
+    held = settled(rows, vectors).columns
+    columns = [_learn_column(name, held[name], cuts.get(name, ())) for name in sorted(held)]
+    return Grid([column for column in columns if column is not None], pane_ms, vectors=vectors)
 
 
-def _learn_column(name: str, column: Column) -> GridColumn | None:
+def _learn_column(name: str, column: Column, cuts: Sequence[float]) -> GridColumn | None:
     held = column.numbers[~np.isnan(column.numbers)] + 0.0  # -0.0 becomes 0.0: they are one value
     texts = [text for text in column.texts or () if text is not None]
     non_finite = wrong = 0
@@ -208,11 +231,11 @@ def _learn_column(name: str, column: Column) -> GridColumn | None:
         return None
     if len(texts) > numbers:
         return GridColumn(name, "categorical", categories=_categories(texts))
-    if name == RATE_COLUMN and len(held) and bool(((held == 0) | (held == 1)).all()):
+    if name in RATE_COLUMNS and len(held) and bool(((held == 0) | (held == 1)).all()):
         return GridColumn(name, "rate")
     held.sort()
     center, scale = _center_and_scale(held)
-    return GridColumn(name, "numeric", _edges(held).astype("<f8").tobytes(), [], center, scale)
+    return GridColumn(name, "numeric", _edges(held, cuts).astype("<f8").tobytes(), [], center, scale)
 
 
 def _categories(texts: list[str]) -> list[str]:
@@ -222,12 +245,13 @@ def _categories(texts: list[str]) -> list[str]:
     return sorted(counts, key=lambda text: (-counts[text], text))[:MAX_CATEGORIES]
 
 
-def _edges(values: Floats) -> Floats:
-    """At most 247 inner edges for sorted values. An edge at a value and one just above it give it its own bin:
-    to every value while they are few, else to the heavy ones; quantiles of the rest take what is left."""
+def _edges(values: Floats, cuts: Sequence[float]) -> Floats:
+    """At most 247 edges for sorted values, the cuts among them. An edge at a value and one just above it give it its
+    own bin: to every value while they are few, else to the heavy ones; quantiles of the rest take what is left."""
     if not len(values):
-        return np.empty(0)
-    most = FINE - 1
+        return np.unique(np.asarray(cuts, np.float64))
+    given = np.unique(np.concatenate([_outer_edges(values), np.asarray(cuts, np.float64)]))
+    most = FINE - 1 - len(given)
     distinct, counts = np.unique(values, return_counts=True)
     heavy = counts * ATOM >= len(values) if 2 * len(distinct) > most else np.ones(len(distinct), np.bool_)
     atoms, light = distinct[heavy], distinct[~heavy]
@@ -237,8 +261,19 @@ def _edges(values: Floats) -> Floats:
         light = rest[np.arange(1, room + 1) * len(rest) // (room + 1)]
     with np.errstate(over="ignore"):
         above = np.nextafter(atoms, np.inf)
-    edges: Floats = np.unique(np.concatenate([atoms, above, light]))
+    edges: Floats = np.unique(np.concatenate([atoms, above, light, given]))
     return edges[: np.searchsorted(edges, np.inf)]
+
+
+def _outer_edges(values: Floats) -> Floats:
+    """The smallest value and just above the largest: what lies outside has bins of its own. And the quartiles times
+    `FACTORS` that lie outside: by them a change of unit is known."""
+    quartiles = values[np.array([1, 2, 3]) * (len(values) - 1) // 4]
+    with np.errstate(over="ignore"):
+        outer = np.outer(FACTORS, quartiles).ravel()
+        ends = [values[0], np.nextafter(values[-1], np.inf)]
+    outside = np.isfinite(outer) & ((outer < values[0]) | (outer > values[-1]))
+    return np.concatenate([outer[outside], ends])
 
 
 def _center_and_scale(values: Floats) -> tuple[float, float]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from driftline.errors import StateCorrupt
 from driftline.stats.codes import CODES
+from driftline.stats.embedding import UNIT
 from driftline.stats.grid import Grid
 
 CELLS: Final = 0
@@ -141,3 +142,21 @@ def decode_moments(columns: int, data: bytes) -> npt.NDArray[np.int64]:
         raise StateCorrupt(f"block: {len(data)} bytes of moments for {columns} columns")
     wire = "<i4" if len(data) == columns * 8 else "<i8"
     return np.frombuffer(data, wire).astype(np.int64).reshape(-1, 2)
+
+
+def encode_joint(sums: npt.NDArray[np.int64]) -> bytes:
+    """Sums of an embedding's features, int16 where all fit, else int32, else int64."""
+    largest = int(np.abs(sums).max(initial=0))
+    return sums.astype("<i2" if largest < 1 << 15 else "<i4" if largest < 1 << 31 else "<i8").tobytes()
+
+
+def decode_joint(grid: Grid, n: int, data: bytes) -> npt.NDArray[np.int64]:
+    """The sums over n rows. Raises StateCorrupt if the size does not fit, or n rows cannot have such sums."""
+    if not grid.joint and not data:
+        return np.zeros(0, np.int64)
+    if not grid.joint or len(data) not in (2 * grid.joint, 4 * grid.joint, 8 * grid.joint):
+        raise StateCorrupt(f"block: {len(data)} bytes of sums for {grid.joint} features")
+    found: npt.NDArray[np.int64] = np.frombuffer(data, f"<i{len(data) // grid.joint}").astype(np.int64)
+    if int(found.max()) > n * UNIT or int(found.min()) < -n * UNIT:
+        raise StateCorrupt(f"block: sums of features that {n} rows cannot have")
+    return found

@@ -1,9 +1,8 @@
 """All monitors of a model version under one alarm budget.
 
-Guarantee: at most one false alarm per model in `arl0_days` days of traffic on average, whatever the number of
-features and whatever ties them: monitor j has weight v_j (they sum to 1) and alarms at ln M_j >= ln(arl0 / v_j).
-Half of the weight is on error, prediction and score monitors, half on the features, equally within; all of it on
-one kind where the other is absent. The two streams keep their own clocks.
+Guarantee: at most one false alarm per model in `arl0_days` days of traffic (or `arl0_events` predictions) on average,
+whatever the number of features and whatever ties them: monitor j has weight v_j (they sum to 1, see `budget`) and
+alarms at ln M_j >= ln(arl0 / v_j). The two streams keep their own clocks; that of pairs is never the faster one.
 """
 
 from __future__ import annotations
@@ -16,12 +15,14 @@ from numpy.typing import NDArray
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.errors import StateCorrupt
 from driftline.stats.block import PaneCounts
+from driftline.stats.budget import weights
 from driftline.stats.change import Change
 from driftline.stats.codec import pack, pack_arrays, unpack, unpack_arrays
+from driftline.stats.common_causes import Moved, group, rank
 from driftline.stats.profile import Profile
 from driftline.stats.section import Section
 from driftline.stats.settings import DetectionSettings
-from driftline.stats.stream_monitors import MonitorStatus, StreamMonitors, is_about_the_model
+from driftline.stats.stream_monitors import MonitorStatus, StreamMonitors
 
 __all__ = ["Change", "ModelMonitors", "MonitorStatus"]
 
@@ -35,22 +36,31 @@ class ModelMonitors:
 
     def __init__(self, profile: Profile, settings: DetectionSettings) -> None:
         self.profile = profile
-        self.settings = settings
+        self.settings = settings = settings.for_model(profile.model)
         self.streams = {
             stream: StreamMonitors(section, settings, profile.since(stream))
             for stream, section in _sections(profile).items()
         }
         self._share_budget()
 
-    def update(self, stream: str, pane_start: int, counts: PaneCounts) -> list[Change]:
-        """What changed with this pane. Raises ValueError for a stream without a reference, for counts of another
-        shape, and for a pane that is no later than the stream's last."""
+    def update(self, stream: str, pane_start: int, counts: PaneCounts, duplicates: int = 0) -> list[Change]:
+        """What changed with this pane, which also saw so many `duplicates` of rows. Raises ValueError for a stream
+        without a reference, for counts of another shape, and for a pane that is no later than the stream's last."""
         if stream not in self.streams:
             raise ValueError(f"profile {self.profile.id} has no reference for {stream}")
         monitors = self.streams[stream]
-        alone = stream == PREDICTIONS and pane_start + monitors.pane_ms < self.profile.since(PAIRS)
+        end = pane_start + monitors.pane_ms
+        alone = stream == PREDICTIONS and end < self.profile.since(PAIRS)
         thresholds = self._alone if alone else self._thresholds[stream]
-        return monitors.update(pane_start, counts, thresholds)
+        changes = [
+            change for other in sorted(self.streams.keys() - {stream}) for change in self.streams[other].elapse(end)
+        ]
+        return changes + monitors.update(pane_start, counts, thresholds, duplicates)
+
+    def elapse(self, until: int) -> list[Change]:
+        """What changed because no other pane ends by `until` (ms): silence."""
+        changes = [change for stream in sorted(self.streams) for change in self.streams[stream].elapse(until)]
+        return sorted(changes, key=lambda change: change.time)
 
     def adopt(self, profile: Profile) -> None:
         """Go on with a revision that adds a section: what was watched goes on as it was, only the shares of the
@@ -67,6 +77,12 @@ class ModelMonitors:
         self.profile = profile
         self._share_budget()
 
+    def moved(self) -> list[list[Moved]]:
+        """What is in alarm, the weightiest first, in groups of what looks like one cause."""
+        found = rank([one for s in self.streams.values() for one in s.moved()], self.settings.importance)
+        tied = [pair for s in self.streams.values() for pair in s.section.tied]
+        return group(found, tied, 2 * self.profile.pane_ms)
+
     def describe(self) -> list[MonitorStatus]:
         """Where every monitor stands."""
         return [
@@ -75,6 +91,16 @@ class ModelMonitors:
             for status in self.streams[stream].describe(self._thresholds[stream])
         ]
 
+    def limits(self) -> list[str]:
+        """Every hard limit in words: how it stands, and what it rests on."""
+        known = [line for stream in sorted(self.streams) for line in self.streams[stream].limits.describe()]
+        waiting = [rule.monitor for rule in self.settings.limits if rule.stream not in self.streams]
+        return [*known, *(f"{name}: waits for a reference" for name in sorted(set(waiting)))]
+
+    def broken_limits(self) -> list[str]:
+        """The limits in alarm."""
+        return [name for stream in sorted(self.streams) for name in self.streams[stream].limits.in_alarm]
+
     def _share_budget(self) -> None:
         """Predictions have the whole of it until pairs are judged, in event time: when their reference became
         known must not matter."""
@@ -82,19 +108,18 @@ class ModelMonitors:
         self._alone = self._share_out((PREDICTIONS,))[PREDICTIONS]
 
     def _share_out(self, streams: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
-        paging = {
-            (stream, j): is_about_the_model(column.name)
-            for stream, monitors in self.streams.items()
-            if stream in streams
-            for j, column in enumerate(monitors.columns)
-            if not column.why_not
-        }
-        kinds = list(paging.values())
-        both = len(set(kinds)) == 2
-        thresholds = {stream: np.full(len(m.columns), math.inf) for stream, m in self.streams.items()}
-        for (stream, j), kind in paging.items():
-            weight = (0.5 if both else 1.0) / kinds.count(kind)
-            thresholds[stream][j] = math.log(self.settings.arl0_days / weight)
+        share = weights(
+            {
+                (stream, j): name
+                for stream, monitors in self.streams.items()
+                if stream in streams
+                for j, (name, why_not) in enumerate(monitors.section.paging)
+                if not why_not
+            }
+        )
+        thresholds = {stream: np.full(len(m.section.paging), math.inf) for stream, m in self.streams.items()}
+        for (stream, j), weight in share.items():
+            thresholds[stream][j] = math.log(self.settings.arl0 / weight)
         return thresholds
 
     def to_bytes(self) -> bytes:
@@ -113,7 +138,9 @@ class ModelMonitors:
             if stream not in monitors.streams or not isinstance(held, dict):
                 raise StateCorrupt(f"monitors: the profile {profile.id} knows no {stream!r}")
             section = monitors.streams[stream].section
-            monitors.streams[stream] = StreamMonitors.from_state(section, settings, profile.since(stream), held)
+            monitors.streams[stream] = StreamMonitors.from_state(
+                section, monitors.settings, profile.since(stream), held
+            )
         return monitors
 
 

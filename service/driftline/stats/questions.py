@@ -1,8 +1,8 @@
 """Which witnesses a column has, and what is known of each before its variance is fitted.
 
 Numeric: shares at the reference quantiles .02 .1 .2 ... .9 .98, winsorised mean (prior 1/4) and spread (1/8).
-Categorical: the share of each category of 1 % or more, of the others, of the unseen. Predictions of any kind: the
-share without a usable value. Error: its rate, and loss: its mean, both only upwards.
+Categorical: the share of each category of 1 % or more, of the others. Error: its rate, and loss: its mean, both only
+upwards. What is missing, unseen or out of range is asked in `quality`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from driftline.stats.coarse import LEVELS, TAIL_LEVEL
 from driftline.stats.settings import DetectionSettings
-from driftline.stats.witness import MISSING_BIN, SMALL_SHARE, Form, share_step
+from driftline.stats.witness import SMALL_SHARE, Form, share_step
 
 Floats = NDArray[np.float64]
 
@@ -67,11 +67,6 @@ def ask_share(
     return Question(form, bin_, label, smallest, share, sigma, up=up, down=down)
 
 
-def ask_missing(missing: int, rows: int, settings: DetectionSettings) -> Question:
-    share = smoothed_share(missing, rows)
-    return ask_share("missing", MISSING_BIN, "rows without a usable value", share, rate_effect(share, settings))
-
-
 def ask_error(errors: int, n: int, settings: DetectionSettings) -> Question:
     share = smoothed_share(errors, n)
     return ask_share("is", 1, "error", share, rate_effect(share, settings), down=False)
@@ -84,23 +79,18 @@ def ask_loss(mean: float, sd: float, settings: DetectionSettings) -> list[Questi
     return [Question("mean", 0, "mean", rate_effect(mean, settings) / sd, 0.0, 1.0, down=False)]
 
 
-def ask_categories(
-    counts: NDArray[np.int64], names: list[str], once: int, settings: DetectionSettings
-) -> list[Question]:
-    """`counts` of the coarse bins, `names` of the categories with a bin of their own, `once` how many categories
-    the reference holds a single time: as many new ones are to be expected in so many rows (Good and Turing)."""
+def ask_categories(counts: NDArray[np.int64], names: list[str], settings: DetectionSettings) -> list[Question]:
+    """`counts` of the coarse bins, `names` of the categories with a bin of their own."""
     n = int(counts[: len(names) + 2].sum())
     found = []
     for bin_, name in enumerate(names):
         share = smoothed_share(int(counts[bin_]), n)
-        found.append(ask_share("is", bin_, f'"{_printable(name)}"', share, rate_effect(share, settings)))
-    rarer, unseen = len(names), len(names) + 1
+        found.append(ask_share("is", bin_, f'"{printable(name)}"', share, rate_effect(share, settings)))
+    rarer = len(names)
     if counts[rarer]:
         share = smoothed_share(int(counts[rarer]), n)
         found.append(ask_share("is", rarer, "the rarer categories", share, rate_effect(share, settings)))
-    share = smoothed_share(int(counts[unseen]) + once, n + once)
-    smallest = rate_effect(share, settings)
-    return [*found, ask_share("is", unseen, "unseen categories", share, smallest, down=False)]
+    return found
 
 
 def ask_numbers(
@@ -130,7 +120,7 @@ def ask_numbers(
     return found
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A category's name as people may safely read it: printable, 40 characters at the most."""
     clean = "".join(ch if ch.isprintable() else "?" for ch in text[:40])
     return clean + "…" if len(text) > 40 else clean

@@ -8,22 +8,37 @@ sigma^2 (a/n + b), and eps, the smallest change that can be detected given the s
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.stats.coarse import coarsen_categories, coarsen_numbers, representatives
 from driftline.stats.codes import CODES, MISSING, WRONG_TYPE
+from driftline.stats.constant_rules import longest_run
+from driftline.stats.duplicates import learn_duplicates
 from driftline.stats.encode import encode_cells
+from driftline.stats.fit import Timeline, fit
 from driftline.stats.grid import GridColumn, learn_grid
+from driftline.stats.joint import learn_joint, with_embedding
+from driftline.stats.limit_rules import cuts_of
+from driftline.stats.quality import (
+    LABEL_DELAY,
+    late_map,
+    learn_freshness,
+    learn_quality,
+    quality_map,
+    range_is_known,
+    without_range,
+)
 from driftline.stats.questions import (
     Question,
     ask_categories,
     ask_error,
     ask_loss,
-    ask_missing,
     ask_numbers,
     levels_of,
 )
@@ -37,15 +52,16 @@ from driftline.stats.section import (
     Section,
     Stream,
 )
+from driftline.stats.selfcheck import self_check
 from driftline.stats.settings import DetectionSettings
-from driftline.stats.variance import event_inflation, pane_variance, without_unit_means
-from driftline.stats.witness import MISSING_BIN, WIDTH, Witness, witness_values
+from driftline.stats.ties import tied_columns
+from driftline.stats.traffic import learn_traffic
+from driftline.stats.witness import MISSING_BIN, WIDTH
 from driftline.stats.wording import number
 
 __all__ = ["LABEL_DELAY", "ColumnReference", "Section", "learn_section", "settled_rows"]
 
-LABEL_DELAY: Final = "label_delay_s"
-"""Column of the pairs stream that is never a monitor."""
+TOO_SLOW: Final = "its range is not watched: the reference is worth too few independent values"
 SHOWN_QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -56,25 +72,39 @@ def learn_section(
     settings: DetectionSettings,
     *,
     from_first_events: bool = False,
+    live: bool = False,
+    duplicates: Mapping[int, int] | None = None,
 ) -> Section:
     """Learns the reference from rows in any order. With `from_first_events` the rows are the first a model ever
-    sent, and pairs begin one p99 label delay in: the first pairs are the fast ones, and biased.
+    sent, and pairs begin one p99 label delay in: the first pairs are the fast ones, and biased. `live`: the rows
+    are all there were of a stream in their time, so that they know its traffic too. `duplicates`: those in
+    that time, by time (ms).
 
     Raises ValueError where no row is left: pairs whose labels take longer than the rows span, for instance."""
     delay = _label_delay(rows) if stream == PAIRS else None
     rows = settled_rows(rows) if stream == PAIRS and from_first_events else rows.sorted()
     if not rows.n:
         raise ValueError(f"no row to learn the {stream} reference from (p99 label delay: {delay} ms)")
-    grid = learn_grid(rows, pane_ms)
+    grid = learn_grid(rows, pane_ms, cuts_of(settings.limits, stream))
     codes = encode_cells(grid, rows)
+    if stream == PREDICTIONS and settings.multivariate:
+        grid = with_embedding(grid, codes)
     pane = rows.times // pane_ms
     ends = np.append(np.flatnonzero(np.diff(pane)) + 1, rows.n)
     bounds = _unit_bounds(np.zeros(rows.n, np.uint8), ends, UNIT_ROWS, UNIT_ROWS)
+    pane_of = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    middle = pane[ends - 1] * pane_ms + pane_ms // 2
+    time = Timeline(pane_of, middle, int(pane[-1] - pane[0] + 1) * pane_ms, pane_ms)
     columns = [
-        _learn_column(stream, column, rows.columns[column.name], codes[:, i], ends, bounds, settings)
+        _learn_column(stream, column, rows.columns[column.name], codes[:, i], ends, bounds, time, settings)
         for i, column in enumerate(grid.columns)
     ]
-    return Section(
+    units = _unit_bounds(np.zeros(rows.n, np.uint8), ends, settings.coalesce, settings.coalesce)
+    columns = [
+        _with_quality(stream, learnt, column, codes[:, i], rows.times, units, time, settings)
+        for i, (learnt, column) in enumerate(zip(columns, grid.columns, strict=True))
+    ]
+    section = Section(
         stream=stream,
         grid=grid,
         n=rows.n,
@@ -83,7 +113,17 @@ def learn_section(
         end=int(rows.times[-1]),
         columns=columns,
         label_delay_p99_ms=delay,
+        traffic=learn_traffic(rows.times, pane_ms) if live else None,
+        tied=tied_columns(grid.columns, codes),
+        duplicates=(
+            learn_duplicates(rows.times, duplicates or {}, pane_ms, settings.z_ref)
+            if stream == PREDICTIONS
+            else None
+        ),
+        joint=learn_joint(grid, codes, units, [column.why_not for column in columns], settings),
     )
+    check = self_check(section, codes, time, settings)
+    return msgspec.structs.replace(section, check=check)
 
 
 def settled_rows(rows: Rows) -> Rows:
@@ -108,6 +148,7 @@ def _learn_column(
     codes: NDArray[np.uint8],
     ends: NDArray[np.intp],
     row_bounds: NDArray[np.intp],
+    time: Timeline,
     settings: DetectionSettings,
 ) -> ColumnReference:
     counts = np.bincount(codes, minlength=CODES)
@@ -123,9 +164,8 @@ def _learn_column(
             mapping, own = coarsen_categories(counts, len(column.categories))
             bins = len(own) + 2
             names = [column.categories[code] for code in own]
-            once = int((counts[: len(column.categories)] == 1).sum())
             coarse = np.bincount(mapping, counts, WIDTH).astype(np.int64)
-            questions = ask_categories(coarse, names, once, settings)
+            questions = ask_categories(coarse, names, settings)
         case "numeric":
             mapping, bins, cuts = coarsen_numbers(counts, column.codes, levels_of(column.name))
             has = codes < MISSING
@@ -139,16 +179,15 @@ def _learn_column(
             else:
                 split = [(int(mapping[cut]), *_words(column, counts, cut)) for cut in cuts]
                 questions = ask_numbers(column.name, shares, held, split, scores, settings)
-    if stream == PREDICTIONS:
-        questions.append(ask_missing(len(codes) - held, len(codes), settings))
     if column.name == LABEL_DELAY or not held:
         questions = []
     most_rows = math.ceil(2 * settings.coalesce * len(codes) / max(held, 1))
     bounds = _unit_bounds(codes, ends, settings.coalesce, most_rows)
     units = len(bounds) - 1
-    why_not = ""
+    fitted = fit(questions, mapping[codes], bounds, scores, time, settings)
+    too_few = ""
     if questions and units < settings.min_reference_panes:
-        why_not = (
+        too_few = (
             f"the reference holds {units} panes of {settings.coalesce} values of {column.name}; "
             f"{settings.min_reference_panes} are needed before it may page"
         )
@@ -162,11 +201,51 @@ def _learn_column(
         units=units,
         most_rows=most_rows,
         longest_gap=_longest_gap(codes, row_bounds),
-        witnesses=_fit(questions, mapping[codes], bounds, scores, settings),
-        scores=scores.tolist(),
+        witnesses=fitted.witnesses,
+        scores=scores.astype(np.float32).tolist(),
         mean=mean,
         sd=sd,
         quantiles=quantiles.tolist(),
+        season=fitted.season,
+        note=fitted.note,
+        too_few=too_few,
+        why_not=too_few or fitted.why_not,
+    )
+
+
+def _with_quality(
+    stream: str,
+    learnt: ColumnReference,
+    column: GridColumn,
+    codes: NDArray[np.uint8],
+    times: NDArray[np.int64],
+    units: NDArray[np.intp],
+    time: Timeline,
+    settings: DetectionSettings,
+) -> ColumnReference:
+    if stream == PAIRS:
+        if column.name != LABEL_DELAY:
+            return learnt
+        quality, (rows, ms) = learn_freshness(codes, units, time, settings), (0, 0)
+        mapping = late_map(learnt.fine_counts)
+    else:
+        quality = learn_quality(column.kind, codes, len(column.categories), units, time, settings)
+        if not range_is_known(learnt):
+            quality = without_range(quality)
+            note = f"{learnt.note}; " if learnt.note else ""
+            learnt = msgspec.structs.replace(learnt, note=f"{note}{TOO_SLOW}")
+        rows, ms = longest_run(codes, times)
+        mapping = quality_map(column.kind, learnt.fine_counts)
+    why_not, held = learnt.why_not, len(units) - 1
+    if quality and not why_not and held < settings.min_reference_panes:
+        why_not = f"the reference holds {held} units of rows; {settings.min_reference_panes} are needed"
+    return msgspec.structs.replace(
+        learnt,
+        quality=quality,
+        quality_coarse=mapping.tobytes() if quality else b"",
+        quality_units=held,
+        longest_run=rows,
+        longest_run_ms=ms,
         why_not=why_not,
     )
 
@@ -229,64 +308,3 @@ def _longest_gap(codes: NDArray[np.uint8], bounds: NDArray[np.intp]) -> int:
         edges = np.flatnonzero(np.diff(np.concatenate(([0], gaps.astype(np.int8), [0]))))
         longest = max(longest, int((edges[1::2] - edges[::2]).max(initial=0)))
     return longest
-
-
-def _inflation_within(series: Floats, unit: NDArray[np.intp]) -> Floats:
-    """`a` of what varies inside units; what follows the last unit is left out. `unit` of each row, from 0."""
-    if not len(unit):
-        return np.ones(len(series))
-    _, unit = np.unique(unit, return_inverse=True)
-    n = len(unit)
-    return event_inflation(without_unit_means(series[:, :n], unit))
-
-
-def _fit(
-    questions: list[Question],
-    bins: NDArray[np.uint8],
-    bounds: NDArray[np.intp],
-    scores: Floats,
-    settings: DetectionSettings,
-) -> list[Witness]:
-    """The questions with a, b and eps. `bins`: coarse bin of each row, in time order."""
-    equal = [q for q in questions if not q.prior]
-    rest = (1.0 - sum(q.prior for q in questions)) / max(len(equal), 1)
-    total = sum(q.prior or rest for q in questions)
-    has = bins != MISSING_BIN
-    units = len(bounds) - 1
-    unit_of = np.repeat(np.arange(units), np.diff(bounds))
-    counts = np.bincount(unit_of * WIDTH + bins[: len(unit_of)], minlength=units * WIDTH).reshape(units, WIDTH)
-    witnesses: list[Witness] = []
-    for over_rows in (False, True):
-        group = [q for q in questions if (q.form == "missing") == over_rows]
-        if not group:
-            continue
-        keep = np.ones(len(bins), np.bool_) if over_rows else has
-        f = np.stack([witness_values(q.form, q.bin, scores) for q in group])
-        series = f[:, bins[keep]]
-        a = np.stack([event_inflation(series), _inflation_within(series, unit_of[keep[: len(unit_of)]])])
-        n = (counts if over_rows else counts[:, :MISSING_BIN]).sum(axis=1).astype(np.float64)
-        seen = n > 0
-        means = f @ counts[seen].T / n[seen]
-        sigma = np.array([q.sigma for q in group])
-        b = np.stack([pane_variance(means, n[seen], np.square(sigma), line) for line in a])
-        error = settings.z_ref * sigma * np.sqrt((a / int(keep.sum()) + b / max(units, 1)).max(axis=0))
-        witnesses += [
-            Witness(
-                form=q.form,
-                bin=q.bin,
-                label=q.label,
-                weight=(q.prior or rest) / total,
-                mu=q.mu,
-                sigma=q.sigma,
-                a=float(a[0, i]),
-                b=float(b[0, i]),
-                a_within=float(a[1, i]),
-                b_within=float(b[1, i]),
-                eps=max(q.smallest, float(error[i])),
-                up=q.up,
-                down=q.down,
-                complement=q.complement,
-            )
-            for i, q in enumerate(group)
-        ]
-    return witnesses

@@ -21,7 +21,7 @@ from driftline.errors import StateCorrupt
 from driftline.stats.block import PaneCounts
 from driftline.stats.change import Change
 from driftline.stats.codes import CODES, MISSING, UNSEEN, UNSEEN_COUNTERS, WRONG_TYPE
-from driftline.stats.section import NEARLY_ALL, UNIT_ROWS, Section
+from driftline.stats.section import LIMITED_ONLY, NEARLY_ALL, UNIT_ROWS, Section
 from driftline.stats.wording import moment
 
 UNITS: Final = 3
@@ -64,6 +64,8 @@ class SchemaRules:
         """By monitor: in alarm?, units in a row that say otherwise, start of these. Absent: all is well."""
         reference = np.array([column.fine_counts for column in section.columns]).reshape(columns, CODES)
         self._before = reference[:, [MISSING, WRONG_TYPE]] / section.n
+        # These are missing wherever they do not apply: a day without a positive outcome is no change of schema.
+        self._before[[column.name in LIMITED_ONLY for column in section.columns]] = 1.0
         unseen = reference[:, UNSEEN : UNSEEN + UNSEEN_COUNTERS].sum(axis=1) / section.n
         self._too_many = np.maximum(UNSEEN_SHARE, 2 * unseen)
         self._categorical = np.array([column.kind == "categorical" for column in section.columns], np.bool_)
@@ -104,6 +106,8 @@ class SchemaRules:
         shares = self.status / self.rows
         broken = (shares >= NEARLY_ALL) & (self._before < HALF)
         for i, column in enumerate(self.section.columns):
+            if not (broken[i].any() or f"{column.name}:schema" in self.verdicts):
+                continue  # all is well, as it was
             which = int(broken[i, 1])
             # What is whole again does not tell which of the two it was.
             words = (
@@ -135,6 +139,8 @@ class SchemaRules:
             return
         for i, overflowing in enumerate(self._overflowing()):
             column = self.section.columns[i]
+            if not (overflowing or f"{column.name}:cardinality" in self.verdicts):
+                continue
             unseen = float(column.fine_counts[UNSEEN : UNSEEN + UNSEEN_COUNTERS].sum()) / self.section.n
             yield _Finding(
                 monitor=f"{column.name}:cardinality",
@@ -185,6 +191,10 @@ class SchemaRules:
             else:
                 self.verdicts.pop(found.monitor, None)
         return changes
+
+    @property
+    def in_alarm(self) -> list[str]:
+        return sorted(monitor for monitor, (alarm, _, _) in self.verdicts.items() if alarm)
 
     def to_state(self) -> dict[str, Any]:
         """For `codec.pack_arrays`; equal states give equal bytes."""

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline.stats.cbe import WitnessTable
+from driftline.stats.duplicates import MONITOR as DUPLICATES
+from driftline.stats.duplicates import DuplicateReference
 from driftline.stats.grid import Grid, Kind
+from driftline.stats.joint import MONITOR, JointReference
+from driftline.stats.quality import quality_of
+from driftline.stats.season import Season
+from driftline.stats.traffic import Traffic
 from driftline.stats.witness import (
     DOWN,
     MISSING_BIN,
@@ -29,10 +35,14 @@ from driftline.stats.witness import (
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Stream = Literal["predictions", "pairs"]
+Aspect = Literal["values", "quality", "freshness"]
 
 UNIT_ROWS: Final = 30
 """Schema rules speak on units of so many rows."""
 NEARLY_ALL: Final = 0.99
+LIMITED_ONLY: Final = frozenset({"false_negative", "false_positive", "false_discovery"})
+"""Columns that are there for hard limits: as monitors they would say once more what the error says, at a price in
+the budget of alarms. Their witnesses tell limits their variance."""
 
 
 class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
@@ -40,8 +50,11 @@ class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     number of value bins. Numeric: `scores`, the winsorised representatives of the bins in `sd` around `mean`,
     and `quantiles` at .05 .25 .5 .75 .95. `rows` and `units` (coalesced panes) make the reference; `most_rows`
     is how many rows a unit takes at most, however few of them hold a value. `longest_gap`: most units of 30 rows in
-    a row of which nearly all (99 %) hold no value. `why_not` says why the column never pages; it is empty where it
-    does."""
+    a row of which nearly all (99 %) hold no value. `season`: what the hour explains, and is taken out; `note` says
+    what was found of seasons. `too_few` says why nothing of the column pages, `why_not` why its values do not; they are
+    empty where it does. `quality`: the witnesses of its data quality; another `aspect` than values: this is their
+    monitor (`quality_of`), over the bins `quality_coarse` in `quality_units` units. `longest_run`: most rows in a row
+    that hold one code, and how long they took."""
 
     name: str
     kind: Kind
@@ -57,10 +70,23 @@ class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     mean: float = 0.0
     sd: float = 1.0
     quantiles: list[float] = []
+    season: Season | None = None
+    note: str = ""
+    too_few: str = ""
     why_not: str = ""
+    quality: list[Witness] = []
+    quality_coarse: bytes = b""
+    quality_units: int = 0
+    longest_run: int = 0
+    longest_run_ms: int = 0
+    aspect: Aspect = "values"
 
     @property
     def monitor(self) -> str:
+        if self.aspect == "freshness":
+            return "pairs:freshness"
+        if self.aspect == "quality":
+            return f"{self.name}:quality"
         return f"{self.name}:rate" if self.kind == "rate" else f"{self.name}:distribution"
 
     @cached_property
@@ -86,8 +112,27 @@ class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return witness_values(witness.form, witness.bin, np.asarray(self.scores))
 
 
+class SelfCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The reference through the detector itself, `panes` of it drawn in blocks of `block`: `length` days or events
+    (`unit`) with one false alarm allowed in `arl0` gave `alarms`."""
+
+    unit: Literal["days", "events"]
+    arl0: float
+    length: float
+    alarms: int
+    panes: int
+    block: int
+
+    @property
+    def ratio(self) -> float:
+        """Realised over requested ARL0; where nothing alarmed, what it is at least."""
+        return self.length / (self.arl0 * max(self.alarms, 1))
+
+
 class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
-    """The reference of one stream: `n` rows in `panes` non-empty panes, events from `start` to `end` (ms)."""
+    """The reference of one stream: `n` rows in `panes` non-empty panes, events from `start` to `end` (ms). `check`:
+    None where nothing pages. `traffic`: None where the rows are no live traffic. `tied`: pairs of columns that go
+    together in the reference, by name. `joint`: what columns do together; None where that is not watched."""
 
     stream: Stream
     grid: Grid
@@ -97,10 +142,26 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     end: int
     columns: list[ColumnReference]
     label_delay_p99_ms: int | None = None
+    check: SelfCheck | None = None
+    traffic: Traffic | None = None
+    tied: list[tuple[str, str]] = []
+    joint: JointReference | None = None
+    duplicates: DuplicateReference | None = None
 
     @property
     def monitored(self) -> list[ColumnReference]:
-        return [column for column in self.columns if column.witnesses]
+        """First those of values, then those of quality."""
+        values = [column for column in self.columns if column.witnesses and column.name not in LIMITED_ONLY]
+        return [*values, *(quality_of(column) for column in self.columns if column.quality)]
+
+    @property
+    def paging(self) -> list[tuple[str, str]]:
+        """(name, why it never pages) of all that share the budget of alarms: `monitored`, and what columns do
+        together."""
+        found = [(column.monitor, column.why_not) for column in self.monitored]
+        if self.duplicates is not None:
+            found.append((DUPLICATES, self.why_not))
+        return found if self.joint is None else [*found, (MONITOR, self.joint.why_not)]
 
     @property
     def pageable(self) -> bool:
@@ -121,40 +182,48 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     @cached_property
     def table(self) -> WitnessTable:
         """The witnesses of `monitored`, in that order."""
-        return _witness_table(self.monitored)
+        columns = self.monitored
+        monitor = [j for j, column in enumerate(columns) for _ in column.witnesses]
+        pairs = [(column, witness) for column in columns for witness in column.witnesses]
+        return _witness_table(monitor, [(w, column.values(w), column.shares) for column, w in pairs])
+
+    @cached_property
+    def joint_table(self) -> WitnessTable:
+        """The witnesses of `joint`."""
+        if self.joint is None:
+            return _witness_table([], [])
+        witnesses = zip(self.joint.witnesses, *self.joint.law, strict=True)
+        return _witness_table([0] * len(self.joint.witnesses), list(witnesses))
 
 
-def _witness_table(columns: list[ColumnReference]) -> WitnessTable:
-    k = sum(len(column.witnesses) for column in columns)
-    monitor = np.repeat(np.arange(len(columns)), [len(column.witnesses) for column in columns])
+def _witness_table(of: list[int], witnesses: list[tuple[Witness, Floats, Floats]]) -> WitnessTable:
+    """`of`: the monitor of each witness, which comes with its values and the law of these in the reference."""
+    k = len(of)
+    monitor = np.array(of, np.intp)
     slope, offset = np.zeros((k, 2, 5)), np.zeros((k, 2, 5))
     weight = np.zeros((k, 2, 5))
     back_slope, back_offset = np.zeros((k, 2)), np.zeros((k, 2))
-    pairs = [(column, witness) for column in columns for witness in column.witnesses]
-    for row, (column, witness) in enumerate(pairs):
-        f = column.values(witness)
+    for row, (witness, f, law) in enumerate(witnesses):
         directions = [s for s, wanted in ((UP, witness.up), (DOWN, witness.down)) if wanted]
         for s in directions:
             if witness.share:
                 cell = bernoulli_evidence(witness.mu, witness.eps, SIGNS[s])
                 back_slope[row, s], back_offset[row, s] = bernoulli_recovery(witness.mu, witness.eps, SIGNS[s])
             else:
-                cell = tilt_evidence(f, column.shares, witness.mu, witness.eps, SIGNS[s])
-                back_slope[row, s], back_offset[row, s] = tilt_recovery(
-                    f, column.shares, witness.mu, witness.eps, SIGNS[s]
-                )
+                cell = tilt_evidence(f, law, witness.mu, witness.eps, SIGNS[s])
+                back_slope[row, s], back_offset[row, s] = tilt_recovery(f, law, witness.mu, witness.eps, SIGNS[s])
             if cell is not None:
                 slope[row, s], offset[row, s] = cell
                 weight[row, s] = witness.weight
-    sums = np.zeros(len(columns))
+    sums = np.zeros(max(of, default=-1) + 1)
     np.add.at(sums, monitor, weight.sum(axis=(1, 2)))
     weight /= np.where(sums > 0.0, sums, 1.0)[monitor, None, None]
     with np.errstate(divide="ignore"):
         log_weight = np.log(weight)
     return WitnessTable(
         monitor=monitor,
-        a=np.array([(witness.a, witness.a_within) for _, witness in pairs]).reshape(-1, 2),
-        b=np.array([(witness.b, witness.b_within) for _, witness in pairs]).reshape(-1, 2),
+        a=np.array([(witness.a, witness.a_within) for witness, _, _ in witnesses]).reshape(-1, 2),
+        b=np.array([(witness.b, witness.b_within) for witness, _, _ in witnesses]).reshape(-1, 2),
         slope=slope,
         offset=offset,
         log_weight=log_weight,

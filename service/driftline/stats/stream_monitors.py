@@ -1,8 +1,7 @@
 """All monitors of one stream of a model: panes in, changes of verdict out.
 
 A pure function of the sequence of (pane start, counts): counts are integers, so the same events give the same
-floats in whatever order their blocks were merged. Each monitor coalesces consecutive panes until it has 30 values
-of its own (or twice the rows that takes in the reference), then judges them as one unit.
+floats in whatever order their blocks were merged. Each monitor judges units of consecutive panes (`units`).
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,19 +19,32 @@ from driftline.contracts.blocks import PAIRS
 from driftline.contracts.records import Evidence, Severity
 from driftline.errors import StateCorrupt
 from driftline.stats.block import PaneCounts
+from driftline.stats.budget import is_about_the_model
 from driftline.stats.cbe import RECOVERED, BlockDetector, Run
 from driftline.stats.change import Change
-from driftline.stats.codes import CODES
+from driftline.stats.codes import CODES, MISSING
+from driftline.stats.common_causes import Moved
+from driftline.stats.constant_rules import ConstantRules
+from driftline.stats.contributions import part_sentence, parts_of
+from driftline.stats.detector_rules import DetectorRule, parse
 from driftline.stats.distances import distances
+from driftline.stats.duplicate_rules import DuplicateRules
+from driftline.stats.duplicates import MONITOR as DUPLICATES
+from driftline.stats.joint import MONITOR as JOINT
+from driftline.stats.joint_rules import JointRules
+from driftline.stats.limits import Limits
 from driftline.stats.opinions import Opinions
+from driftline.stats.reach import expected_delay, main_witness, smallest_shift, unit_events, unit_length
 from driftline.stats.schema_rules import SchemaRules
 from driftline.stats.section import ColumnReference, Section
 from driftline.stats.settings import DetectionSettings
+from driftline.stats.traffic_rules import TrafficRules
+from driftline.stats.unit_change import unit_change, unit_sentence
+from driftline.stats.units import Unit, Units
+from driftline.stats.watch import VarianceWatch
 from driftline.stats.windows import Windows
-from driftline.stats.witness import MISSING_BIN, WIDTH, Witness
-from driftline.stats.wording import alarm_sentence, effect_of, number, resolved_sentence
-
-DAY_MS: Final = 86_400_000
+from driftline.stats.witness import WIDTH, Witness
+from driftline.stats.wording import alarm_sentence, effect_of, resolved_sentence
 
 Floats = NDArray[np.float64]
 
@@ -67,33 +80,58 @@ class StreamMonitors:
         self.pane_ms = section.grid.pane_ms
         m = len(self.columns)
         self.detector = BlockDetector(section.table)
-        self.opinions = [Opinions() for _ in self.columns]
+        self.opinions = [Opinions(self._rules_of(column)) for column in self._heard()]
+        self.limits = Limits(section, settings)
         self.schema = SchemaRules(section)
+        self.constant = ConstantRules(section)
+        self.traffic = TrafficRules(section.stream, section.traffic, judged_from, self.pane_ms)
+        self.duplicates = None
+        if section.duplicates is not None:
+            self.duplicates = DuplicateRules(section.duplicates, in_events=settings.unit == "events")
+        self.joint = None
+        if section.joint is not None:
+            in_events = settings.unit == "events"
+            self.joint = JointRules(section, section.joint, settings.coalesce, in_events=in_events)
         self.windows = Windows((m, WIDTH))
         self.last = -1
-        self.pending = np.zeros((m, WIDTH), np.int64)
-        self.pending_ms = np.zeros(m, np.int64)
-        self.pending_from = np.zeros(m, np.int32)
+        self.units = Units(section, settings.coalesce, in_events=settings.unit == "events")
         self.judged = np.zeros(m, np.int64)
         self._prepare()
+        self.variance = VarianceWatch(section, self._main)
 
     def _prepare(self) -> None:
         self.pager = self.settings.errors_pager if self.section.stream == PAIRS else self.settings.features_pager
+        # In order of precedence: who speaks first when several do.
+        self._pagers = [
+            [self.pager, *(rule.name for rule in self._rules_of(column) if rule.role == "page")]
+            if column.aspect == "values"
+            else ["cbe"]
+            for column in self.columns
+        ]
+        self._of_values = np.array([column.aspect == "values" for column in self.columns], np.bool_)
         self._origin = self.judged_from // self.pane_ms
         index = self.section.grid.index
         self._rows = np.array([index[column.name] for column in self.columns], np.intp)
         maps = [column.coarse_map + i * WIDTH for i, column in enumerate(self.columns)]
         self._map = np.concatenate([*maps, np.zeros(0, np.intp)])
-        pairs = [(column, witness) for column in self.columns for witness in column.witnesses]
-        self._witnesses = [witness for _, witness in pairs]
-        self._f = np.array([column.values(witness) for column, witness in pairs]).reshape(-1, WIDTH)
-        self._over_rows = np.array([witness.form == "missing" for witness in self._witnesses], np.bool_)
-        self._most_rows = np.array([column.most_rows for column in self.columns], np.int64)
+        self._witnesses = [witness for column in self.columns for witness in column.witnesses]
         firsts = np.searchsorted(self.detector.table.monitor, np.arange(len(self.columns)))
-        self._main = [int(k) + _main_witness(c) for k, c in zip(firsts, self.columns, strict=True)]
+        self._main = [int(k) + main_witness(c) for k, c in zip(firsts, self.columns, strict=True)]
 
-    def update(self, pane_start: int, counts: PaneCounts, log_thresholds: Floats) -> list[Change]:
-        """One closed pane. `log_thresholds` [monitors], inf where one may not page.
+    def _heard(self) -> list[ColumnReference]:
+        """The columns that second opinions are asked about; they come first."""
+        return [column for column in self.columns if column.aspect == "values"]
+
+    def _rules_of(self, column: ColumnReference) -> list[DetectorRule]:
+        binary = column.kind == "rate"
+        rules = [rule for rule in self.settings.detectors if rule.hears(column.monitor)]
+        return [rule for rule in rules if binary or not parse(rule.detector).binary]
+
+    def update(
+        self, pane_start: int, counts: PaneCounts, log_thresholds: Floats, duplicates: int = 0
+    ) -> list[Change]:
+        """One closed pane, and how many `duplicates` of rows are of its time. `log_thresholds` of `section.paging`,
+        inf where one may not page.
 
         Panes that hold nothing, or end before `judged_from`, change nothing. Raises ValueError for counts of
         another grid's shape, for a pane that is no later than the last, and for a start inside a pane."""
@@ -103,91 +141,123 @@ class StreamMonitors:
         end = pane_start + self.pane_ms
         if inside:
             raise ValueError(f"{pane_start} is not the start of a pane of {self.pane_ms} ms")
-        if not counts.n or end <= self.judged_from:
+        if not (counts.n or duplicates) or end <= self.judged_from:
             return []
         pane -= self._origin
         if pane <= self.last:
             raise ValueError(f"pane {pane_start} came after a later one")
         self.last = pane
-        changes = self.schema.update(max(pane_start, self.judged_from), end, counts)
+        start = max(pane_start, self.judged_from)
+        again = []
+        if self.duplicates is not None:
+            threshold = float(log_thresholds[len(self.columns)])
+            again = self.duplicates.update(start, end, counts.n, duplicates, threshold)
+        if not counts.n:
+            return again
+        changes = again + self.traffic.elapse(pane_start) + self.traffic.update(start, end, counts.n)
+        changes += self.schema.update(start, end, counts) + self.constant.update(start, end, counts)
+        changes += self.limits.update(start, end, counts)
         if self.columns:
-            changes += self._judge(pane, end, self._coarsen(counts), log_thresholds)
+            changes += self._judge(pane, end, counts, log_thresholds[: len(self.columns)])
+        if self.joint is not None:
+            changes += self._judge_together(self.joint, pane, end, counts, float(log_thresholds[-1]))
         return changes
+
+    def elapse(self, until: int) -> list[Change]:
+        """No pane is to come that ends by `until`, but those that came."""
+        return self.traffic.elapse(until)
 
     def _coarsen(self, counts: PaneCounts) -> NDArray[np.int64]:
         flat = counts.counts[self._rows].ravel()
         sums = np.bincount(self._map, flat, len(self.columns) * WIDTH)  # exact below 2^53
         return sums.astype(np.int64).reshape(-1, WIDTH)
 
-    def _judge(self, pane: int, end: int, coarse: NDArray[np.int64], log_thresholds: Floats) -> list[Change]:
+    def _judge(self, pane: int, end: int, counts: PaneCounts, log_thresholds: Floats) -> list[Change]:
+        coarse = self._coarsen(counts)
         self.windows.update(end - self.pane_ms, coarse)
-        fresh = self.pending_ms == 0
-        self.pending_from[fresh] = pane
-        self.pending += coarse
-        self.pending_ms += min(self.pane_ms, end - self.judged_from)
-        rows = self.pending.sum(axis=1)
-        values = rows - self.pending[:, MISSING_BIN]
-        due = (values >= self.settings.coalesce) | (rows >= self._most_rows)
-        if not due.any():
+        middle = end - self.pane_ms + self.pane_ms // 2
+        unit = self.units.update(pane, middle, min(self.pane_ms, end - self.judged_from), coarse)
+        if unit is None:
             return []
-        of = self.detector.table.monitor
-        n = np.where(self._over_rows, rows[of], values[of]).astype(np.float64)
-        y = (self._f * self.pending[of]).sum(axis=1) / np.maximum(n, 1.0)
-        evidence = self.detector.update(due, y, n, self.pending_ms / DAY_MS, self.pending_from)
+        quiet = self.detector.alarm < 0
+        evidence = self.detector.update(unit.due, unit.y, unit.n, unit.ratio, unit.length, unit.start)
         changes = []
-        for j in np.flatnonzero(due).tolist():
-            noticed = self._consult(j, y, n, end)
-            change = self._decide(j, float(evidence[j]), float(log_thresholds[j]), noticed, end)
+        z = self.variance.standardise(unit)
+        for j in np.flatnonzero(unit.due).tolist():
+            noticed = self._consult(j, unit, float(z[j]), end)
+            change = self._decide(j, float(evidence[j]), float(log_thresholds[j]), noticed, end, counts)
             if change is not None:
                 changes.append(change)
-        self.judged[due] += values[due]
-        self.pending[due] = 0
-        self.pending_ms[due] = 0
-        return changes
+        self.judged[unit.due] += unit.values[unit.due]
+        alarmed = ~quiet | (self.detector.alarm >= 0)
+        origin_ms = self._origin * self.pane_ms
+        watched = np.where(self._of_values, log_thresholds, np.inf)
+        return changes + self.variance.update(unit, alarmed, watched, end, origin_ms, self.pane_ms)
 
-    def _consult(self, j: int, y: Floats, n: Floats, end: int) -> set[str]:
+    def _judge_together(
+        self, joint: JointRules, pane: int, end: int, counts: PaneCounts, log_threshold: float
+    ) -> list[Change]:
+        alone = {self.columns[j].name for j in np.flatnonzero(self.detector.alarm >= 0).tolist()}
+        found = joint.update(pane, min(self.pane_ms, end - self.judged_from), counts, log_threshold, alone)
+        if found is None:
+            return []
+        return [joint.change(found, end, self._time(found[1].start), log_threshold)]
+
+    def _consult(self, j: int, unit: Unit, z: float, end: int) -> set[str]:
         k = self._main[j]
-        w = self._witnesses[k]
-        if n[k] == 0:
+        if unit.n[k] == 0 or not self._of_values[j]:
             return set()
         if self.columns[j].kind == "rate":
-            return self.opinions[j].update_events(round(float(y[k] * n[k])), int(n[k]), end)
-        scale = w.sigma * math.sqrt(w.inflation(float(n[k])))
-        return self.opinions[j].update(float(y[k] - w.mu) / scale, end)
+            return self.opinions[j].update_events(round(float(unit.raw[k] * unit.n[k])), int(unit.n[k]), end)
+        return self.opinions[j].update(z, end)
 
-    def _decide(self, j: int, evidence: float, threshold: float, noticed: set[str], end: int) -> Change | None:
+    def _decide(
+        self, j: int, evidence: float, threshold: float, noticed: set[str], end: int, counts: PaneCounts
+    ) -> Change | None:
         if self.detector.alarm[j] >= 0:
             return self._resolved(j, end) if self.detector.recovered(j) else None
         if threshold == math.inf:
             return None
-        if self.pager == "cbe":
-            if evidence < threshold:
-                return None
-            cell = self.detector.winner(j)
-        else:
-            if self.pager not in noticed:
-                return None
-            cell = self.detector.winner(j, self._main[j])
-        return self._alarm(j, self.detector.raise_alarm(j, cell), evidence, threshold, end)
+        heard = noticed | {"cbe"} if evidence >= threshold else noticed
+        pager = next((name for name in self._pagers[j] if name in heard), None)
+        if pager is None:
+            return None
+        cell = self.detector.winner(j, None if pager == "cbe" else self._main[j])
+        return self._alarm(j, self.detector.raise_alarm(j, cell), pager, evidence, threshold, end, counts)
 
-    def _alarm(self, j: int, run: Run, evidence: float, threshold: float, end: int) -> Change:
+    def _alarm(
+        self, j: int, run: Run, pager: str, evidence: float, threshold: float, end: int, counts: PaneCounts
+    ) -> Change:
         column, witness = self.columns[j], self._witnesses[run.witness]
         onset = self._time(run.start)
         effect = effect_of(column, witness, run)
         window = self.windows.covering(onset)
         shown = None
+        inflation = max(run.n / run.n_eff, 1.0) if run.n_eff else 1.0
+        grid = self.section.grid.columns[self._rows[j]]
         if window is not None:
-            ascending = np.asarray(column.scores) if column.kind == "numeric" else None
+            ascending = np.asarray(column.scores) if column.kind == "numeric" and self._of_values[j] else None
             shown = distances(column.coarse_counts, window.counts[j], ascending)
+            effect = msgspec.structs.replace(effect, parts=parts_of(column, grid, window.counts[j], inflation))
+        sentence = alarm_sentence(column, effect, onset)
+        if witness.form in ("mean", "spread") and effect.parts:
+            sentence += f" Most of it: {part_sentence(effect.parts[0])}."
+        if column.kind == "numeric":
+            i = int(self._rows[j])
+            n_eff = int(counts.counts[i, :MISSING].sum()) / inflation
+            known = unit_change(grid, column.fine_counts, counts.counts[i], counts.moments[i], n_eff)
+            if known is not None:
+                effect = msgspec.structs.replace(effect, unit_change=known)
+                sentence += f" {unit_sentence(known)}"
         return Change(
             monitor=column.monitor,
             state="alarm",
-            severity=severity_of(self.section.stream, column.name),
+            severity=severity_of(self.section.stream, column),
             time=end,
             onset=onset,
-            sentence=alarm_sentence(column, effect, onset),
+            sentence=sentence,
             effect=effect,
-            evidence=self._evidence(j, run, evidence, threshold),
+            evidence=self._evidence(j, run, pager, evidence, threshold),
             distances=shown,
         )
 
@@ -200,26 +270,51 @@ class StreamMonitors:
         return Change(
             monitor=column.monitor,
             state="resolved",
-            severity=severity_of(self.section.stream, column.name),
+            severity=severity_of(self.section.stream, column),
             time=end,
             onset=since,
             sentence=resolved_sentence(column, effect, since),
             effect=effect,
-            evidence=self._evidence(j, run, evidence, RECOVERED),
+            evidence=self._evidence(j, run, self.pager, evidence, RECOVERED),
         )
 
-    def _evidence(self, j: int, run: Run, evidence: float, threshold: float) -> Evidence:
+    def _evidence(self, j: int, run: Run, pager: str, evidence: float, threshold: float) -> Evidence:
         return Evidence(
-            detector=self.pager,
+            detector=pager,
             log_evidence=evidence,
             log_threshold=threshold,
             n=int(run.n),
             n_eff=run.n_eff,
-            opinions=dict(self.opinions[j].noticed),
+            opinions=self._noticed(j),
         )
+
+    def _noticed(self, j: int) -> dict[str, int | None]:
+        return self.opinions[j].noticed if self._of_values[j] else {}
 
     def _time(self, pane: int) -> int:
         return max((pane + self._origin) * self.pane_ms, self.judged_from)
+
+    def moved(self) -> list[Moved]:
+        """The monitors in alarm, with the evidence and the onset with which each was raised."""
+        found = []
+        for j in np.flatnonzero(self.detector.alarm >= 0).tolist():
+            onset = self._time(self.detector.run(int(self.detector.alarm[j])).start)
+            found.append(Moved(self.columns[j].monitor, onset, self.detector.evidence(j)))
+        if self.joint is not None and (since := self.joint.since()) is not None:
+            found.append(self.joint.moved(self._time(since)))
+        return found
+
+    @property
+    def in_alarm(self) -> list[str]:
+        """Every monitor that is, of whatever kind."""
+        named = [self.columns[j].monitor for j in np.flatnonzero(self.detector.alarm >= 0).tolist()]
+        for rules in (self.traffic, self.schema, self.constant, self.limits, self.variance):
+            named += rules.in_alarm
+        if self.duplicates is not None:
+            named += self.duplicates.in_alarm
+        if self.joint is not None and self.joint.alarm:
+            named.append(JOINT)
+        return [*named, *self.limits.dropped]
 
     def describe(self, log_thresholds: Floats) -> list[MonitorStatus]:
         """Where every monitor stands."""
@@ -235,31 +330,72 @@ class StreamMonitors:
                     log_evidence=float(self.detector.recovery[j]) if alarm else self.detector.evidence(j),
                     log_threshold=RECOVERED if alarm else float(log_thresholds[j]),
                     n=int(self.judged[j]),
-                    smallest_shift=_smallest_shift(column, main),
+                    smallest_shift=smallest_shift(column, main),
                     a=main.a,
                     b=main.b,
-                    delay=_delay(main, float(log_thresholds[j]), self.settings.coalesce),
-                    opinions=dict(self.opinions[j].noticed),
+                    delay=self._delay(column, main, float(log_thresholds[j])),
+                    opinions=self._noticed(j),
                 )
             )
+        if self.duplicates is not None:
+            found.append(self._describe_duplicates(self.duplicates, float(log_thresholds[len(self.columns)])))
+        if self.joint is not None:
+            found.append(self._describe_joint(self.joint, float(log_thresholds[-1])))
         return found
+
+    def _describe_duplicates(self, rules: DuplicateRules, log_threshold: float) -> MonitorStatus:
+        share = rules.share
+        return MonitorStatus(
+            monitor=DUPLICATES,
+            alarm=share.alarm,
+            why_not=self.section.why_not,
+            log_evidence=share.recovery if share.alarm else share.evidence,
+            log_threshold=RECOVERED if share.alarm else log_threshold,
+            n=rules.judged,
+            smallest_shift=rules.reference.smallest_shift,
+            a=rules.reference.inflation,
+            b=0.0,
+            delay=None,
+            opinions={},
+        )
+
+    def _describe_joint(self, joint: JointRules, log_threshold: float) -> MonitorStatus:
+        widest = max(joint.joint.witnesses, key=lambda witness: witness.b)
+        return MonitorStatus(
+            monitor=JOINT,
+            alarm=joint.alarm,
+            why_not=joint.joint.why_not,
+            log_evidence=joint.log_evidence,
+            log_threshold=RECOVERED if joint.alarm else log_threshold,
+            n=joint.judged,
+            smallest_shift=joint.smallest_shift(),
+            a=widest.a,
+            b=widest.b,
+            delay=None,
+            opinions={},
+        )
+
+    def _delay(self, column: ColumnReference, main: Witness, log_threshold: float) -> int | None:
+        unit, length = unit_events(column, self.section), unit_length(column, self.section, self.settings)
+        return expected_delay(column, main, 0.2 * main.sigma, log_threshold, unit, length)
 
     def to_state(self) -> dict[str, Any]:
         """For `codec.pack_arrays`; equal states give equal bytes."""
-        held = np.flatnonzero(self.pending)
         return {
             "section": self.section.fingerprint,
             "last": self.last,
-            "pending_at": held.astype(np.uint32),
-            "pending": self.pending.ravel()[held],
-            "pending_ms": self.pending_ms,
-            "pending_from": self.pending_from,
+            "units": self.units.to_state(),
+            "variance": self.variance.to_state(),
             "judged": self.judged,
             "detector": self.detector.to_state(),
             "opinions": [opinion.to_bytes() for opinion in self.opinions],
             "windows": zlib.compress(self.windows.to_bytes(), 1),
             "schema": self.schema.to_state(),
-        }
+            "constant": self.constant.to_state(),
+            "traffic": self.traffic.to_state(),
+            "limits": self.limits.to_state(),
+            "duplicates": {} if self.duplicates is None else self.duplicates.to_state(),
+        } | ({} if self.joint is None else {"joint": self.joint.to_state()})
 
     @staticmethod
     def from_state(
@@ -271,48 +407,33 @@ class StreamMonitors:
         monitors = StreamMonitors(section, settings, judged_from)
         try:
             monitors.last = int(state["last"])
-            monitors.pending.ravel()[state["pending_at"]] = state["pending"]
-            monitors.pending_ms[...] = state["pending_ms"]
-            monitors.pending_from[...] = state["pending_from"]
+            monitors.units.restore(state["units"])
+            monitors.variance.restore(state["variance"])
             monitors.judged[...] = state["judged"]
             monitors.detector = BlockDetector.from_state(section.table, state["detector"])
-            held = [Opinions.from_bytes(data) for data in state["opinions"]]
+            held = [
+                Opinions.from_bytes(data, monitors._rules_of(column))
+                for column, data in zip(monitors._heard(), state["opinions"], strict=True)
+            ]
             monitors.windows = Windows.from_bytes(monitors.windows.shape, zlib.decompress(state["windows"]))
             monitors.schema = SchemaRules.from_state(section, state["schema"])
+            monitors.constant = ConstantRules.from_state(section, state["constant"])
+            monitors.traffic.restore(state["traffic"])
+            monitors.limits = Limits.from_state(section, settings, state["limits"])
+            if monitors.duplicates is not None:
+                monitors.duplicates.restore(state["duplicates"])
+            if monitors.joint is not None:
+                monitors.joint.restore(state["joint"])
         except (KeyError, IndexError, ValueError, TypeError, zlib.error) as error:
             raise StateCorrupt(f"monitors of {section.stream}: {error}") from None
-        if len(held) != len(monitors.columns):
-            raise StateCorrupt(f"monitors of {section.stream}: {len(held)} opinions")
         monitors.opinions = held
         return monitors
 
 
-def severity_of(stream: str, column: str) -> Severity:
-    """What hurts is critical, what the model says an error, what it is told a warning."""
+def severity_of(stream: str, column: ColumnReference) -> Severity:
+    """What hurts is critical, what the model says an error, what it is told, and how well, a warning."""
+    if column.aspect != "values":
+        return "warning"
     if stream == PAIRS:
         return "critical"
-    return "error" if is_about_the_model(column) else "warning"
-
-
-def is_about_the_model(column: str) -> bool:
-    """Error, prediction and score monitors, which get half of the alarm budget."""
-    return column in ("error", "abs_error", "loss", "prediction", "score") or column.startswith("scores.")
-
-
-def _main_witness(column: ColumnReference) -> int:
-    """The witness that second opinions hear: the mean, the largest category, the error rate."""
-    return next((i for i, witness in enumerate(column.witnesses) if witness.form == "mean"), 0)
-
-
-def _smallest_shift(column: ColumnReference, witness: Witness) -> str:
-    if witness.form == "mean":
-        return f"{number(witness.eps * column.sd)} of the mean ({number(witness.eps)} SD)"
-    return f"{100.0 * witness.eps:.2g} percentage points of the share of {witness.label}"
-
-
-def _delay(witness: Witness, log_threshold: float, unit: int) -> int | None:
-    shift = 0.2 - witness.eps / witness.sigma
-    if shift <= 0.0 or log_threshold == math.inf:
-        return None
-    nats = log_threshold - math.log(witness.weight / 10.0)
-    return math.ceil(nats / (shift * shift / 2.0) * witness.inflation(unit) * unit)
+    return "error" if is_about_the_model(column.name) else "warning"

@@ -17,6 +17,7 @@ from driftline.contracts.blocks import BinnedBlock
 from driftline.stats.bank import GridBank
 from driftline.stats.block import merge_extra
 from driftline.stats.codes import CODES, MISSING
+from driftline.stats.embedding import CHUNK, FEATURES, Embedding, cosines
 from driftline.stats.encode import MAX_Z
 from driftline.stats.grid import MOMENT_UNIT
 from driftline.stats.layout import CELLS, SPARSE, encode_moments
@@ -27,6 +28,8 @@ MAX_ROWS: Final = 255
 MAX_COLUMNS: Final = 256
 """Columns a grid: flat codes fit uint16."""
 _CLIP: Final = float(MAX_Z * MOMENT_UNIT)
+_JOINT: Final = 2 * FEATURES
+"""Bytes of a block's sums of features: of so few rows they fit int16."""
 
 
 class Group(NamedTuple):
@@ -39,6 +42,7 @@ class Group(NamedTuple):
     pane_ms: int
     first: int
     width: int
+    embedding: Embedding | None
 
 
 @dataclass(slots=True)
@@ -87,6 +91,8 @@ def blocks_together(
     narrow_bytes = narrow.tobytes()
     is_wide = set((own_moments.searchsorted(wide, side="right") - 1).tolist())
 
+    sizes = np.bincount(owner, minlength=len(groups))
+    joint = _joint(bank, groups, sizes, panes, cells, codes)
     extras = _extras(cells.unknown, panes)
     blocks: list[list[BinnedBlock]] = [[] for _ in groups]
     cell_at, kind_at, moment_at = own_cells.tolist(), kinds.tolist(), own_moments.tolist()
@@ -100,7 +106,7 @@ def blocks_together(
             layout, code_part, count_part = CELLS, plain[cell_at[b] : cell_at[b + 1]], b""
         low, high = moment_at[b], moment_at[b + 1]
         sums = encode_moments(moments[low:high]) if b in is_wide else narrow_bytes[8 * low : 8 * high]
-        extra = extras.get(b, {})
+        own_joint = joint[_JOINT * b : _JOINT * (b + 1)] if group.embedding is not None else b""
         blocks[g].append(
             BinnedBlock(
                 group.model,
@@ -113,7 +119,8 @@ def blocks_together(
                 code_part,
                 count_part,
                 sums,
-                extra,
+                extras.get(b, {}),
+                own_joint,
             )
         )
     return blocks
@@ -121,7 +128,7 @@ def blocks_together(
 
 class _Panes:
     """The panes that rows of groups fall into, one group's after the other's, by time: `group`, `start` (ms) and
-    number of `rows` of each; `of_row` says which is a row's."""
+    number of `rows` of each; `of_row` says which is a row's, `sorted` whether these ascend."""
 
     def __init__(self, groups: Sequence[Group], owner: Index, times: npt.NDArray[np.int64]) -> None:
         lengths = np.array([group.pane_ms for group in groups], np.int64)
@@ -134,6 +141,7 @@ class _Panes:
         first = np.concatenate(([True], ~same | (start[1:] != start[:-1])))
         number = np.cumsum(first) - 1
         self.of_row = number
+        self.sorted = order is None
         if order is not None:
             self.of_row = np.empty_like(number)
             self.of_row[order] = number
@@ -165,6 +173,57 @@ def _encode(
     np.rint(z, out=z)
     moments[:, 1] = np.bincount(place, z, places)
     return codes, moments
+
+
+def _joint(
+    bank: GridBank,
+    groups: Sequence[Group],
+    sizes: Index,
+    panes: _Panes,
+    cells: Cells,
+    codes: npt.NDArray[np.uint8],
+) -> bytes:
+    """The sums of the embeddings' features, int16 of each block; anything where a grid has none."""
+    sums = np.zeros((len(panes.rows), FEATURES), "<i2")
+    if all(group.embedding is None for group in groups):
+        return sums.tobytes()
+    place = bank.places(cells.column)
+    looked_at = np.flatnonzero(place >= 0)
+    widths = np.array([0 if g.embedding is None else len(g.embedding.frequencies) for g in groups], np.intp)
+    of_row = np.repeat(widths, sizes)
+    first = np.cumsum(of_row) - of_row
+    if not panes.sorted:
+        first = first[np.argsort(np.argsort(panes.of_row, kind="stable"))]
+    scores = np.ones(int(widths @ sizes), np.float32)
+    at = first.take(cells.row.take(looked_at)) + place.take(looked_at)
+    scores[at] = bank.scores(cells.column.take(looked_at), codes.take(looked_at))
+    _sum_features(groups, sizes.tolist(), scores, panes.rows, sums)
+    return sums.tobytes()
+
+
+def _sum_features(
+    groups: Sequence[Group],
+    sizes: Sequence[int],
+    scores: npt.NDArray[np.float32],
+    rows: Index,
+    sums: npt.NDArray[np.int16],
+) -> None:
+    """Fill `sums` [blocks, FEATURES]. `scores`: one group's rows after the other's; `rows` of each block."""
+    products = np.zeros((CHUNK + MAX_ROWS, FEATURES), np.float32)
+    ends = np.cumsum(rows)
+    at = done = held = block = 0
+    for i, (group, n) in enumerate(zip(groups, sizes, strict=True)):
+        if group.embedding is not None:
+            w = group.embedding.frequencies
+            own = scores[at : at + n * len(w)].reshape(n, len(w))
+            np.matmul(own, w, out=products[held : held + n])
+            at += own.size
+        held += n
+        if held >= CHUNK or i + 1 == len(groups):
+            until = int(ends.searchsorted(done + held)) + 1
+            starts = ends[block:until] - rows[block:until] - done
+            sums[block:until] = np.add.reduceat(cosines(products[:held]), starts, axis=0)
+            done, held, block = done + held, 0, until
 
 
 def _extras(unknown: Mapping[str, npt.NDArray[np.bool_]], panes: _Panes) -> dict[int, dict[str, int]]:

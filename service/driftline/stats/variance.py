@@ -24,6 +24,8 @@ MIN_AGGREGATES = 8
 SIGNIFICANCE = 3.0
 STRIDE_SIGNIFICANCE = 5.0
 """Fifteen more looks must not find in noise what is not there; what lockstep hides is far beyond this."""
+FIRST_LAGS = 256
+"""Where most sequences have ended; all lags are looked at only where one has not."""
 
 
 def event_inflation(series: Floats) -> Floats:
@@ -34,18 +36,25 @@ def event_inflation(series: Floats) -> Floats:
     partitioned does not matter.
     """
     n = series.shape[1]
-    if n < 4 * MAX_STRIDE:
-        return np.ones(len(series))
-    rho = _autocorrelation(series)
-    strides = [_inflation(rho[:, ::stride], n, STRIDE_SIGNIFICANCE) for stride in range(2, MAX_STRIDE + 1)]
-    return np.asarray(np.maximum.reduce([_inflation(rho, n, SIGNIFICANCE), *strides]))
+    a = np.ones(len(series))
+    varies = np.flatnonzero(np.ptp(series, axis=1) > 0.0) if n >= 4 * MAX_STRIDE else np.zeros(0, np.intp)
+    if len(varies):
+        rho = _autocorrelation(series[varies])
+        strides = [_inflation(rho[:, ::stride], n, STRIDE_SIGNIFICANCE) for stride in range(2, MAX_STRIDE + 1)]
+        a[varies] = np.maximum.reduce([_inflation(rho, n, SIGNIFICANCE), *strides])
+    return a
 
 
 def _inflation(rho: Floats, n: int, significance: float) -> Floats:
     """1 + 2 sum of rho over Geyer's initial positive sequence; 1 where the sum is within its noise."""
     lags = rho.shape[1] // 2 * 2
-    pairs = rho[:, 0:lags:2] + rho[:, 1:lags:2]
-    ended = pairs <= 0.0
+    seen = min(lags, FIRST_LAGS)
+    while True:
+        pairs = rho[:, 0:seen:2] + rho[:, 1:seen:2]
+        ended = pairs <= 0.0
+        if seen == lags or ended.any(axis=1).all():
+            break
+        seen = lags
     taken = np.where(ended.any(axis=1), ended.argmax(axis=1), pairs.shape[1])
     sums = np.cumsum(pairs, axis=1)
     total = np.where(taken > 0, sums[np.arange(len(sums)), np.maximum(taken - 1, 0)] - 1.0, 0.0)
@@ -56,13 +65,31 @@ def _inflation(rho: Floats, n: int, significance: float) -> Floats:
 def _autocorrelation(series: Floats) -> Floats:
     """Biased (hence positive semi-definite) autocorrelations at lags 0 .. n-1; zero where a series is constant."""
     n = series.shape[1]
-    size = 1 << (2 * n - 1).bit_length()
+    size = _fast_length(2 * n)
     centred = series - series.mean(axis=1, keepdims=True)
     spectrum = np.fft.rfft(centred, size, axis=1)
     power = spectrum.real**2 + spectrum.imag**2
     covariance = np.fft.irfft(power, size, axis=1)[:, :n]
     variance = covariance[:, :1]
     return np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-12 * n)
+
+
+def _fast_length(n: int) -> int:
+    """The least length of n or more that is 2^k, 3 x 2^k or 5 x 2^k."""
+    return min(odd << (-(-n // odd) - 1).bit_length() for odd in (1, 3, 5))
+
+
+def positive_run(series: Floats) -> int:
+    """How many lags Geyer's initial positive sequence of `series` [n] lasts; 0 where it is within its noise."""
+    n = len(series)
+    if n < 4 * MAX_STRIDE:
+        return 0
+    rho = _autocorrelation(series[None])
+    if _inflation(rho, n, SIGNIFICANCE)[0] == 1.0:
+        return 0
+    lags = n // 2 * 2
+    ended = rho[0, 0:lags:2] + rho[0, 1:lags:2] <= 0.0
+    return 2 * int(ended.argmax()) if ended.any() else n
 
 
 def without_unit_means(series: Floats, unit: NDArray[np.intp]) -> Floats:

@@ -34,10 +34,10 @@ EFFECTS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 SMALL_SHARE: Final = 0.01
 """Shares below this are given the step and the smallest effect of this one: a share of 0 has neither."""
 
-Form = Literal["below", "is", "mean", "spread", "missing"]
+Form = Literal["below", "is", "mean", "spread", "joint"]
 """below: share of values in coarse bins < `bin`; is: share of values in coarse bin `bin`; mean: the winsorised
-mean in reference SDs; spread: mean squared distance from the reference mean, likewise; missing: share of rows
-without a usable value."""
+mean in reference SDs; spread: mean squared distance from the reference mean, likewise; joint: the mean of feature
+`bin` of the embedding."""
 
 
 class Witness(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def share(self) -> bool:
-        return self.form in ("below", "is", "missing")
+        return self.form in ("below", "is")
 
 
 def witness_values(form: Form, bin_: int, scores: Floats) -> Floats:
@@ -79,8 +79,6 @@ def witness_values(form: Form, bin_: int, scores: Floats) -> Floats:
             f[:bin_] = 1.0
         case "is":
             f[bin_] = 1.0
-        case "missing":
-            f[MISSING_BIN] = 1.0
         case "mean":
             f[: len(scores)] = scores
         case "spread":
@@ -136,4 +134,7 @@ def tilt_recovery(f: Floats, p: Floats, mu: float, eps: float, sign: float) -> t
 
 
 def _cumulant(theta: Floats, sign: float, f: Floats, p: Floats, mu: float) -> Floats:
-    return np.asarray(np.log(np.exp(theta[:, None] * sign * (f - mu)) @ p))
+    seen = p > 0.0
+    exponents = theta[:, None] * sign * (f[seen] - mu)
+    top = exponents.max(axis=1)
+    return np.asarray(top + np.log(np.exp(exponents - top[:, None]) @ p[seen]))

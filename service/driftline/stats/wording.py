@@ -29,7 +29,8 @@ def effect_of(column: ColumnReference, witness: Witness, run: Run) -> Effect:
     (the spread as root mean square distance from the reference mean). sigma is the reference's; a share that has
     grown has a larger one, which is then taken."""
     y = run.mean
-    sigma = max(witness.sigma, math.sqrt(y * (1.0 - y))) if witness.share else witness.sigma
+    share = min(max(y, 0.0), 1.0)  # less the season's expectation, it can lie a little outside
+    sigma = max(witness.sigma, math.sqrt(share * (1.0 - share))) if witness.share else witness.sigma
     half = 2.0 * sigma / math.sqrt(run.n_eff) if run.n_eff else 0.0
     value, low, high = (_shown(column, witness, x) for x in (y, y - half, y + half))
     estimate = Estimate(
@@ -84,13 +85,14 @@ def _figures(effect: Effect) -> tuple[str, str, str]:
     now = effect.current
     bar = max(now.high - now.value, now.value - now.low)
     if now.unit != "share":
-        return _rounded(effect.reference, bar), _rounded(now.value, bar), _rounded(bar, bar)
+        return rounded(effect.reference, bar), rounded(now.value, bar), rounded(bar, bar)
     places = 1 if bar >= 0.0005 else 2 if bar >= 0.00005 else 3
     before, current, width = (f"{100.0 * x:.{places}f}" for x in (effect.reference, now.value, bar))
     return f"{before} %", f"{current} %", width
 
 
-def _rounded(value: float, bar: float) -> str:
+def rounded(value: float, bar: float) -> str:
+    """To what an error bar of `bar` bears."""
     if not 0.0 < bar < 1e7 or abs(value) >= 1e10 or bar < 1e-6:
         return number(value)
     places = max(0, 1 - math.floor(math.log10(bar)))

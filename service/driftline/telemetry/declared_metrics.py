@@ -115,6 +115,14 @@ METRICS: Final = (
         "Above 0 for minutes: the broker does not take them; see the log.",
     ),
     Metric(
+        "driftline_selfcheck_ratio",
+        "gauge",
+        "",
+        (),
+        "Lowest self-check of the references in force: false alarms allowed over those their own panes gave.",
+        "Below 1: `driftline explain` names the reference; build it from a longer time.",
+    ),
+    Metric(
         "driftline_position",
         "gauge",
         "offset",

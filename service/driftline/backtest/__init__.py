@@ -1,0 +1,1 @@
+"""History through the very same stages: files in, signals, requests and delays out."""

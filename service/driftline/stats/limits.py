@@ -1,0 +1,221 @@
+"""Hard limits: has a share gone beyond what is allowed?
+
+Guarantee: while every row's probability of being bad, given all before it, is within the bound, the limits of a
+model together raise at most one false alarm in `arl0` days of traffic (or events) on average. A limit that has long
+been kept is no harder to break: evidence never falls below what a fresh start has. Exact for rows that are 0 or 1,
+and for numbers in [0, 1] (Hoeffding 1963: the exponential lies below its chord).
+
+The evidence is that of `bounded_share`, a pane at a time. n_eff <= n is the reference's, where it has a witness of the
+same rows: for dependent rows an approximation, for independent ones Jensen's inequality, which costs evidence and no
+guarantee. In alarm it runs the other way until 20, and the alarm is resolved.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import msgspec
+
+from driftline.contracts.records import Estimate, Severity, SignalState
+from driftline.errors import StateCorrupt
+from driftline.stats.block import PaneCounts
+from driftline.stats.bounded_share import BoundedShare, percent
+from driftline.stats.change import Change
+from driftline.stats.codes import CODES
+from driftline.stats.grid import MOMENT_UNIT
+from driftline.stats.limit_rules import LimitRule, counted
+from driftline.stats.quality import MISSING_WORDS
+from driftline.stats.section import ColumnReference, Section
+from driftline.stats.settings import DetectionSettings
+from driftline.stats.witness import Witness
+from driftline.stats.wording import moment
+
+DAY_MS: Final = 86_400_000
+
+
+class Limit(BoundedShare):
+    """One limit on one column of a reference. `rows`, `all_bad`: what has been seen so far, for people."""
+
+    def __init__(self, rule: LimitRule, column: ColumnReference, at: int, section: Section, positive: str | None):
+        super().__init__(rule.bound)
+        self.rule = rule
+        self.at = at
+        self.grid_column = section.grid.columns[at]
+        found = counted(rule, self.grid_column, positive)
+        self.why_not = found if isinstance(found, str) else ""
+        self.counted = None if isinstance(found, str) else found
+        self.witness = _witness(rule, column)
+        self.waited = 0
+        self.rows, self.all_bad = 0, 0.0
+
+    def count(self, counts: PaneCounts) -> tuple[int, float]:
+        """(rows that count, bad ones). Sums of integers: whatever the order, the same."""
+        assert self.counted is not None
+        held = counts.counts[self.at]
+        n = int(held[self.counted.base].sum())
+        if not self.counted.mean:
+            return n, float(held[self.counted.bad].sum())
+        total = int(counts.moments[self.at, 0]) / MOMENT_UNIT * self.grid_column.scale + n * self.grid_column.center
+        total = min(max(total, 0.0), float(n))
+        return n, n - total if self.rule.inverted else total
+
+    def worth(self, n: float) -> float:
+        return n if self.witness is None else min(n, 1.0 / self.witness.inflation(n))
+
+    def take(self, n: int, bad: float, start: int, dt: float) -> None:
+        """A pane that has `n` > 0 rows, `dt` (days of traffic, or events) after the last that had any."""
+        self.rows += n
+        self.all_bad += bad
+        self.hear(n, bad, self.worth(n), start, dt)
+
+    def to_state(self) -> dict[str, Any]:
+        return {**super().to_state(), "so_far": [self.waited, self.rows, self.all_bad]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        waited, rows, all_bad = state["so_far"]
+        self.waited, self.rows, self.all_bad = int(waited), int(rows), float(all_bad)
+
+
+class Limits:
+    """The limits of one stream of a model. `settings`: as they are for this model (`for_model`)."""
+
+    def __init__(self, section: Section, settings: DetectionSettings) -> None:
+        self.section = section
+        names = section.grid.index
+        positive = next(iter(settings.positive_class.values()), None)
+        rules = {rule.monitor: rule for rule in settings.limits}
+        mine = [rule for rule in rules.values() if rule.stream == section.stream]
+        self.unknown = [rule for rule in mine if rule.subject not in names]
+        self.limits = [
+            Limit(rule, section.columns[names[rule.subject]], names[rule.subject], section, positive)
+            for rule in sorted(mine, key=lambda rule: rule.monitor)
+            if rule.subject in names
+        ]
+        self.in_events = settings.unit == "events"
+        self.threshold = math.log(settings.arl0 * max(len(rules), 1))
+        self.dropped: list[str] = []
+        """In alarm when they were taken out of the configuration."""
+
+    def update(self, start: int, end: int, counts: PaneCounts) -> list[Change]:
+        """The pane from `start` to `end` ms: changes in the order of the limits' names. Raises ValueError for counts
+        of another shape."""
+        if counts.counts.shape != (len(self.section.grid.columns), CODES):
+            raise ValueError(f"counts of shape {counts.counts.shape} for {len(self.section.grid.columns)} columns")
+        changes = [_no_longer(name, end) for name in self.dropped]
+        self.dropped = []
+        for limit in self.limits:
+            if limit.why_not:
+                continue
+            limit.waited += counts.n if self.in_events else end - start
+            n, bad = limit.count(counts)
+            if not n:
+                continue
+            limit.take(n, bad, start, limit.waited if self.in_events else limit.waited / DAY_MS)
+            limit.waited = 0
+            if limit.alarm:
+                if limit.recovered:
+                    changes.append(_change(limit, "resolved", end, self.threshold))
+                    limit.resolve()
+            elif limit.evidence >= self.threshold and limit.n[limit.winner] >= limit.rule.min_count:
+                changes.append(_change(limit, "alarm", end, self.threshold))
+                limit.raise_alarm()
+        return changes
+
+    def describe(self) -> list[str]:
+        """Each limit in words, with what it has seen so far, and what it cannot do."""
+        lines = [f"{rule.monitor}: not judged: the reference has no column {rule.subject}" for rule in self.unknown]
+        return sorted(lines + [_describe(limit) for limit in self.limits])
+
+    @property
+    def in_alarm(self) -> list[str]:
+        return [limit.rule.monitor for limit in self.limits if limit.alarm]
+
+    def to_state(self) -> dict[str, Any]:
+        """For `codec.pack_arrays`; equal states give equal bytes."""
+        return {"of": {x.rule.monitor: x.to_state() for x in self.limits}, "dropped": sorted(self.dropped)}
+
+    @staticmethod
+    def from_state(section: Section, settings: DetectionSettings, state: dict[str, Any]) -> Limits:
+        """Limits that the configuration has gained start cold; those it has lost are resolved if in alarm."""
+        limits = Limits(section, settings)
+        try:
+            held = dict(state["of"])
+            for limit in limits.limits:
+                known = held.pop(limit.rule.monitor, None)
+                if known is not None:
+                    limit.restore(known)
+            limits.dropped = sorted([*state["dropped"], *(name for name, s in held.items() if s["numbers"][1])])
+        except (KeyError, ValueError, TypeError) as error:
+            raise StateCorrupt(f"limits: {error}") from None
+        return limits
+
+
+def _witness(rule: LimitRule, column: ColumnReference) -> Witness | None:
+    """Which of the reference's witnesses knows the variance of the bad rows: their own, or the one with most."""
+    if rule.metric == "missing_share":
+        return next((w for w in column.quality if w.label == MISSING_WORDS), None)
+    wanted = {
+        "loss": ("mean",),
+        "share_above": ("below",),
+        "share_below": ("below",),
+    }
+    forms = wanted.get(rule.metric, ("is", "below"))
+    return max((w for w in column.witnesses if w.form in forms), key=lambda w: w.inflation(1_000.0), default=None)
+
+
+def _change(limit: Limit, state: SignalState, end: int, threshold: float) -> Change:
+    rule = limit.rule
+    since, _, n, _ = limit.seen
+    effect, evidence = limit.told(rule.words, rule.level, threshold)
+    now = effect.current
+    if rule.complement:
+        now = Estimate(value=1.0 - now.value, low=1.0 - now.high, high=1.0 - now.low, unit=now.unit)
+        effect = msgspec.structs.replace(effect, current=now)
+    side = "at most" if rule.at_most is not None else "at least"
+    verdict = "beyond" if state == "alarm" else "back within"
+    return Change(
+        monitor=rule.monitor,
+        state=state,
+        severity=_severity(rule),
+        time=end,
+        onset=since,
+        sentence=(
+            f"{rule.subject}: the {rule.words} is {verdict} its limit of {side} {percent(rule.level)}: "
+            f"{percent(now.value)} ({percent(now.low)} to {percent(now.high)}) of {n:,.0f} since {moment(since)}."
+        ),
+        effect=effect,
+        evidence=evidence,
+    )
+
+
+def _severity(rule: LimitRule) -> Severity:
+    return "critical" if rule.stream == "pairs" else "error"
+
+
+def _no_longer(name: str, end: int) -> Change:
+    sentence = f"{name} is no longer a limit: its alarm ends with it."
+    return Change(monitor=name, state="resolved", severity="info", time=end, onset=end, sentence=sentence)
+
+
+def _describe(limit: Limit) -> str:
+    rule = limit.rule
+    if limit.why_not:
+        return f"{rule.monitor}: not judged: {limit.why_not}"
+    share = limit.all_bad / limit.rows if limit.rows else 0.0
+    seen = percent(1.0 - share if rule.complement else share) if limit.rows else "nothing"
+    words = [
+        f"{'beyond it, ' if limit.alarm else ''}{seen} of {limit.rows:,} so far",
+        f"from {rule.min_count:,} rows",
+    ]
+    if limit.witness is None:
+        words.append("rows are taken as independent: the reference does not know how they vary")
+    else:
+        w = limit.witness
+        words.append(f"a row is worth {1.0 / max(w.a, w.a_within):.2g} of an independent one")
+    if limit.counted is not None and limit.counted.nearest is not None:
+        words.append(
+            f"judged at {limit.counted.nearest:g}, the nearest edge of the reference, until one is learnt with it"
+        )
+    return f"{rule.monitor}: {'; '.join(words)}"

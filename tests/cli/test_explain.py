@@ -1,0 +1,72 @@
+"""`driftline explain`, from a profile in a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from driftline.cli import app
+from driftline.stats.profile import Profile, encode_profile
+from driftline.stats.settings import DetectionSettings
+from stats.worlds import profile_of
+
+
+def make() -> Profile:
+    rng = np.random.default_rng(1)
+    columns = {"features.x": rng.normal(size=6_000), "features.slow": np.sin(np.arange(6_000) / 2_000.0)}
+    errors = (rng.random(6_000) < 0.1).astype(np.float64)
+    return profile_of({**columns}, DetectionSettings(), pairs={"error": errors})
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("profiles") / "m-1.profile"
+    path.write_bytes(encode_profile(make()))
+    return path
+
+
+def invoke(*arguments: str, **environ: str) -> Result:
+    return CliRunner(env={"DRIFTLINE_CONFIG": None, "COLUMNS": "160", **environ}).invoke(app, list(arguments))
+
+
+def test_a_person_is_told_what_will_be_noticed_and_what_cannot(file: Path) -> None:
+    result = invoke("explain", "m", "--profile", str(file))
+    assert result.exit_code == 0, result.output
+    for words in (
+        "at most one false alarm in 30 days of traffic",
+        "0.2 SD: ",
+        "+2 points: never",
+        "error:rate",
+        "features.slow:distribution never pages: the reference holds 0.0 days and moves slowly all through it",
+        "Season of features.x:distribution",
+        "Self-check: the reference in random blocks",
+    ):
+        assert words in result.output
+
+
+def test_programs_are_told_in_json(file: Path) -> None:
+    result = invoke(
+        "explain", "m", "-v", "1", "--profile", str(file), "--json", DRIFTLINE_DETECTION__ARL0_EVENTS="1e6"
+    )
+    assert result.exit_code == 0, result.output
+    plan = json.loads(result.output)
+    assert (plan["unit"], plan["arl0"]) == ("events", 1e6)
+    monitors = {m["monitor"]: m for s in plan["streams"] for m in s["monitors"]}
+    assert monitors["features.slow:distribution"]["level"] is None
+    assert [d["values"] for d in monitors["features.slow:distribution"]["delays"]] == [None] * 4
+    assert [d["shift"] for d in monitors["error:rate"]["delays"]] == [2.0, 5.0]
+
+
+def test_what_is_not_there_is_said(file: Path, tmp_path: Path) -> None:
+    other = invoke("explain", "other", "--profile", str(file))
+    assert (other.exit_code, "there is no profile of other; there are: m 1" in other.stderr) == (2, True)
+    none = invoke("explain", "m", "--profile", str(tmp_path / "none"))
+    assert (none.exit_code, "cannot be read" in none.stderr) == (2, True)
+    (tmp_path / "broken").write_bytes(b"{}")
+    assert invoke("explain", "m", "--profile", str(tmp_path / "broken")).exit_code == 2
+    both = invoke("explain", "m", DRIFTLINE_DETECTION__ARL0_EVENTS="1e6", DRIFTLINE_DETECTION__ARL0_DAYS="30")
+    assert (both.exit_code, "either arl0_days or arl0_events" in both.stderr) == (2, True)

@@ -1,0 +1,86 @@
+"""Hard limits and detectors in the configuration: from YAML or the environment to what judge is given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from driftline.config import Config, load
+from driftline.config.describe import in_force
+from driftline.errors import Misconfigured
+from driftline.wiring import detection_settings, ingest_settings
+
+FILE = """
+detection:
+  limits:
+    - {model: 'churn*', metric: false_negative_rate, at_most: 0.005, min_count: 200}
+    - metric: share_above
+      column: latency_ms
+      value: 200
+      at_most: 0.01
+  detectors:
+    - {monitor: 'features.*:distribution', detector: 'river.drift.KSWIN(alpha=0.001)'}
+    - {monitor: 'error:rate', detector: HDDM_A, role: page, model: fraud}
+  positive_class: {'churn*': left}
+"""
+
+
+def config_of(text: str, tmp_path: Path) -> Config:
+    file = tmp_path / "driftline.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load(file, {}).config
+
+
+def test_limits_and_detectors_reach_the_models_they_are_for(tmp_path: Path) -> None:
+    config = config_of(FILE, tmp_path)
+    settings = detection_settings(config)
+    churn, fraud = settings.for_model("churn-eu"), settings.for_model("fraud")
+    assert [rule.monitor for rule in churn.limits] == [
+        "false_negative:false_negative_rate <= 0.005",
+        "latency_ms:share_above 200 <= 0.01",
+    ]
+    assert [rule.min_count for rule in churn.limits] == [200, 100]
+    assert [rule.monitor for rule in fraud.limits] == ["latency_ms:share_above 200 <= 0.01"]
+    assert [(rule.name, rule.role) for rule in fraud.detectors] == [
+        ("river.drift.KSWIN(alpha=0.001, seed=0)", "annotate"),
+        ("river.drift.binary.HDDMA()", "page"),
+    ]
+    assert (churn.positive_class, fraud.positive_class) == ({"*": "left"}, {})
+    assert ingest_settings(config, 1, 1, 1).positive_class == {"churn*": "left"}
+    assert churn.for_model("churn-eu") == churn
+
+
+def test_the_environment_gives_them_as_json() -> None:
+    limits = [{"metric": "error_rate", "at_most": 0.1}]
+    loaded = load(None, {"DRIFTLINE_DETECTION__LIMITS": json.dumps(limits)})
+    assert detection_settings(loaded.config).limits[0].monitor == "error:error_rate <= 0.1"
+    shown = {".".join(path): text for path, text, _ in in_force(loaded)}
+    assert shown["detection.limits"] == "{metric: error_rate, at_most: 0.1}"
+    assert loaded.config.redacted()["detection"]["limits"] == limits
+
+
+def test_a_limit_belongs_to_the_fingerprint_of_judge(tmp_path: Path) -> None:
+    config = config_of("detection: {limits: [{metric: error_rate, at_most: 0.1}]}", tmp_path)
+    assert config.fingerprint("judge") != Config().fingerprint("judge")
+    assert config.fingerprint("ingest") == Config().fingerprint("ingest")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("limits: [{metric: fnr, at_most: 0.1}]", "there is no metric 'fnr'"),
+        ("limits: [{metric: error_rat, at_most: 0.1}]", "did you mean error_rate"),
+        ("limits: [{metric: error_rate, atmost: 0.1}]", "a limit has no 'atmost'; did you mean at_most"),
+        ("limits: [{metric: error_rate, at_most: 0.1}, {metric: loss, at_most: 7}]", "detection.limits.1"),
+        ("limits: {metric: error_rate, at_most: 0.1}", "detection.limits"),
+        ("detectors: [{monitor: 'error:rate', detector: KSWN}]", "did you mean KSWIN"),
+        ("detectors: [{monitor: 'error:rate', detector: 'KSWIN(alpa=1)'}]", "did you mean alpha"),
+        ("detectors: [{monitor: 'error:rate', detector: 'ADWIN', role: pager}]", "annotate or page"),
+    ],
+)
+def test_mistakes_are_told_with_their_place_and_what_was_meant(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        config_of(f"detection: {{{text}}}", tmp_path)
+    assert said in str(caught.value)
