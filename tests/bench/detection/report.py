@@ -183,10 +183,15 @@ def _limits(found: list[limits.Row]) -> Table:
         )
         for one in found
     ]
-    early = sum(one.early for one in found if one.detector == "limit")
-    within = [one for one in found if one.detector == "limit" and one.after <= limits.LIMIT and one.found]
-    missed = [f"the limit's alarm on a rate within it: {one.found:.0%} of {one.trials}" for one in within]
-    missed += [f"{early} alarms of the limit before the change"] * bool(early)
+    missed = []
+    for one in found:
+        if one.detector == "limit" and one.arl0 and one.after <= limits.LIMIT:
+            alarms = round(one.found * one.trials) + one.early
+            allowed = one.trials * (limits.LEAD + limits.SEARCHED) / one.arl0
+            if not _within(alarms, allowed):
+                missed.append(
+                    f"a rate within the limit, ARL0 {one.arl0:,.0f}: {alarms} alarms, {allowed:.3g} allowed"
+                )
     title = "A limit of 0.5 % on the false-negative rate: labelled positives from the change to the alarm"
     return Table(title, header, rows, missed)
 
