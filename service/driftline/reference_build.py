@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from driftline.columns import EVENT_FIELDS, EventColumns
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.contracts.events import Label
 from driftline.errors import Misconfigured
@@ -32,19 +32,11 @@ from driftline.stats.settings import DetectionSettings, positive_of
 Table = Mapping[str, Sequence[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(EventColumns, frozen=True, kw_only=True):
     """Which column of the table is what. `features` empty: every column that is nothing else."""
 
-    time: str = "time"
-    id: str = "id"
-    prediction: str = "prediction"
-    score: str = "score"
-    outcome: str = "outcome"
-    outcome_time: str = "outcome_time"
-    latency_ms: str = "latency_ms"
     features: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = field(default=("model", "version", "type"))
+    ignored: tuple[str, ...] = ("model", "version", "type")
 
 
 def read_table(path: Path) -> dict[str, list[Any]]:
@@ -130,16 +122,7 @@ def build_profile(
 
 
 def _prediction_columns(table: Table, columns: Columns) -> dict[str, Column]:
-    special = {
-        columns.time,
-        columns.id,
-        columns.prediction,
-        columns.score,
-        columns.outcome,
-        columns.outcome_time,
-        columns.latency_ms,
-        *columns.ignored,
-    }
+    special = {*(getattr(columns, name) for name in EVENT_FIELDS), *columns.ignored}
     missing = [name for name in columns.features if name not in table]
     if missing:
         raise Misconfigured(f"there is no column {missing[0]!r} in the file, which --features names")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 LOOP, MEMORY, STAGE = "runtime/*.py", "runtime/memory_store.py", "ingest/stage.py"
 CYCLE, TAKEOVER = "runtime/cycle.py", "runtime/takeover.py"
-JUDGE, MODEL, LEDGER = "judge/stage.py", "judge/model.py", "judge/ledger.py"
+JUDGE, STORED, LEDGER = "judge/stage.py", "judge/stored.py", "judge/ledger.py"
 REFUSALS, INVALID = "judge/refusals.py", "test_invalid_events.py"
 WORKERS, STORE, LOG = "test_workers.py", "test_store_faults.py", "test_log_faults.py"
 
@@ -38,7 +38,7 @@ MUTATIONS = [
         WORKERS,
         "death_between_fold_and_write",
     ),
-    Mutation(JUDGE, "dirty |= model.flush()", "model.flush()", WORKERS, "death_of_a_judge"),
+    Mutation(JUDGE, "dirty |= flush_model(model)", "flush_model(model)", WORKERS, "death_of_a_judge"),
     Mutation(STAGE, "windows=windows if partition == speaks else {}", "windows=windows", INVALID, "told_once"),
     Mutation(REFUSALS, "if (at + 1) * WINDOW <= bundle.next", "", INVALID, "batches_do_not_matter"),
     Mutation(
@@ -125,7 +125,7 @@ MUTATIONS = [
         "outbox_that_cannot",
     ),
     Mutation(
-        MODEL,
+        STORED,
         "            broken.append(name)\n    for digest",
         "            raise\n    for digest",
         STORE,

@@ -28,7 +28,7 @@ async def test_death_between_fold_and_write(point: str) -> None:
 
 @pytest.mark.parametrize("point", ["before_commit", "before_publish"])
 async def test_death_of_a_judge(point: str) -> None:
-    """A1, A2. Mutation: leave `model.flush()` out of `JudgeStage.fold`: the state of the models is not there."""
+    """A1, A2. Mutation: leave `flush_model(model)` out of `JudgeStage.fold`: the state of the models is not there."""
     ops: list[Op] = [STEP("ingest", 60), KILL("judge", point, skip=1), STEP("judge", 2), KILL("judge", point)]
     await survive(ops, SMALL)
 

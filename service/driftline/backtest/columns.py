@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import msgspec
 import yaml
 
+from driftline.columns import EventColumns
 from driftline.errors import Misconfigured
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
@@ -18,27 +19,20 @@ DEFAULT_MODEL: Final = "model"
 DEFAULT_VERSION: Final = "1"
 
 
-class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Columns(EventColumns, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Columns by what they hold; a column that is not named here and not there is left out.
 
     `features`: names, or "*" for all columns that are nothing else. `segments` are told apart as text and are no
     features. `constants` are values of fields that no column holds. `time_unit` is the unit of numeric times.
     `given` are the fields that were named on purpose: their columns must exist."""
 
-    time: str = "time"
     time_unit: TimeUnit = "ms"
     model: str = "model"
     version: str = "version"
-    id: str = "id"
-    prediction: str = "prediction"
-    score: str = "score"
-    outcome: str = "outcome"
-    outcome_time: str = "outcome_time"
-    latency_ms: str = "latency_ms"
     features: list[str] | Literal["*"] = "*"
-    segments: list[str] = []
-    ignore: list[str] = []
-    constants: dict[str, str | int | float | bool] = {}
+    segments: list[str] = msgspec.field(default_factory=list)
+    ignore: list[str] = msgspec.field(default_factory=list)
+    constants: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
     given: tuple[str, ...] = ()
 
     def constant(self, field: str, default: str) -> str:

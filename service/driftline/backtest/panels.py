@@ -19,6 +19,7 @@ from driftline.backtest.series import Series, Track
 from driftline.backtest.truth import Change
 from driftline.stats.section import ColumnReference
 from driftline.stats.witness import MISSING_BIN, Witness
+from driftline.stats.wording import shown_value, subject_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -92,14 +93,14 @@ def _panel(
     usual = float(np.median(n[n > 0])) if (n > 0).any() else 1.0
     units = max(1.0, min(track.width / track.section.grid.pane_ms, usual / 30.0))
     room = witness.eps + 2.0 * witness.sigma * math.sqrt(witness.inflation(usual, units))
-    edges = sorted(_shown(column, witness, x) for x in (witness.mu - room, witness.mu + room))
+    edges = sorted(shown_value(column, witness, x) for x in (witness.mu - room, witness.mu + room))
     return Panel(
         *key,
-        what=_words(column, witness),
+        what=subject_of(column, witness),
         times=starts.astype(np.float64) + track.width / 2,
-        values=np.array([_shown(column, witness, y) for y in means]),
+        values=np.array([shown_value(column, witness, y) for y in means]),
         low=edges[0],
-        middle=_shown(column, witness, witness.mu),
+        middle=shown_value(column, witness, witness.mu),
         high=edges[1],
         share=witness.share,
         alarms=alarms,
@@ -138,29 +139,3 @@ def _named(witness: Witness, words: str) -> bool:
             return words.startswith("typical distance")
         case _:
             return words.endswith((witness.label, " rate"))
-
-
-def _shown(column: ColumnReference, witness: Witness, y: float) -> float:
-    """In the units of the column; a spread as the typical distance from the old mean."""
-    match witness.form:
-        case "mean":
-            return column.mean + column.sd * y
-        case "spread":
-            return column.sd * math.sqrt(max(y, 0.0))
-        case _:
-            share = min(max(y, 0.0), 1.0) if y == y else y
-            return 1.0 - share if witness.complement else share
-
-
-def _words(column: ColumnReference, witness: Witness) -> str:
-    match witness.form:
-        case "mean":
-            return "mean"
-        case "spread":
-            return "typical distance from the old mean"
-        case _ if column.kind == "rate":
-            return f"{column.name} rate"
-        case "below":
-            return f"share of values {witness.label}"
-        case _:
-            return f"share of {witness.label}"

@@ -11,6 +11,7 @@ import orjson
 
 from driftline.backtest.columns import Columns
 from driftline.backtest.feed import Feed
+from driftline.columns import EVENT_FIELDS
 from driftline.contracts.decode import Decoder
 from driftline.contracts.events import Prediction
 from driftline.contracts.mapping import FieldMapping
@@ -22,8 +23,7 @@ from driftline.stats.profile import Profile, decode_profile
 from driftline.stats.settings import DetectionSettings
 
 # Names that no column of a file has.
-_FIELDS: Final = ("time", "id", "prediction", "score", "outcome", "outcome_time", "latency_ms")
-_OWN: Final = {name: f"\x00{name}" for name in _FIELDS}
+_OWN: Final = {name: f"\x00{name}" for name in EVENT_FIELDS}
 _BUILD: Final = BuildColumns(
     time=_OWN["time"],
     id=_OWN["id"],

@@ -6,18 +6,16 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
 
 from driftline.contracts.blocks import NO_WATERMARK, PAIRS, PREDICTIONS, BinnedBlock, Block, ModelTally
-from driftline.judge.book import Book, Trouble
+from driftline.judge.book import Book
 from driftline.judge.diary import Diary, counted
 from driftline.judge.duplicates import Duplicates
 from driftline.judge.span import STREAMS, Panes, Span, no_panes
-from driftline.judge.waiting import Until, Waiting
+from driftline.judge.waiting import Waiting, chunk_to_bytes
 from driftline.registry import ModelKey
 from driftline.stats.block import PaneCounts, add_block, fold_rows
-from driftline.stats.codec import pack
 from driftline.stats.monitors import Change, ModelMonitors
 from driftline.stats.profile import Profile, encode_profile
 from driftline.stats.rows import Rows
@@ -25,35 +23,13 @@ from driftline.stats.section import Section
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.succession import epoch_of, order
 
-VERSION = 2
 REFERENCE_MONITOR = "system:reference"
-
-
-class ModelRecord(msgspec.Struct):
-    """What changes with every bundle."""
-
-    model: str
-    version: str
-    reset: int
-    sequences: dict[str, int]
-    tallies: dict[str, int]
-    panes: dict[str, dict[int, bytes]]
-    closed: dict[str, int]
-    raw_rows: dict[str, int]
-    raw_until: dict[str, Until]
-    raw_chunks: int
-    duplicates: Duplicates
-    last_judged: int = NO_WATERMARK
-    ahead: dict[str, dict[str, dict[int, bytes]]] = {}
-    span_ms: int = 0
-    troubles: dict[str, list[Trouble]] = {}
 
 
 @dataclass
 class ModelState:
-    """Changes by `take`, `close`, `adopt` and `expect`. Its bytes are kinds of fields, written only when dirty:
-    `m:` record and open panes, `d:` detectors, `p:` the profile in force, `q:` those still to take force, `r:` raw
-    rows in append-only chunks, `w:` spans of the book, `e:` the diary."""
+    """Changes by `take`, `close`, `adopt` and `expect`. `dirty`: fields that changed since the last flush (`stored`),
+    None for those to be deleted."""
 
     model: str
     version: str
@@ -195,8 +171,7 @@ class ModelState:
         """`most` None: they were kept before."""
         name = f"r:{self.hash}:{self.raw_chunks}"
         self.raw_chunks += 1
-        block = rows.to_raw_block(self.model, self.version, stream)
-        self.dirty[name] = pack("chunk", VERSION, msgspec.msgpack.encode(block))
+        self.dirty[name] = chunk_to_bytes(rows.to_raw_block(self.model, self.version, stream))
         dropped, gone = self.waiting[stream].add(
             name, rows, self.raw_rows(stream) + rows.n if most is None else most
         )
@@ -397,50 +372,6 @@ class ModelState:
                 self.book.forget(stream)
         self.dirty |= {f"{part}{self.hash}": None for part in ("p:", "d:", "e:")}
         self.touched = True
-
-    # Bytes
-
-    @property
-    def cost(self) -> int:
-        """About how many bytes the next flush will write."""
-        spans = [self.panes, *(span.panes for span in self.ahead)]
-        panes = sum(len(panes) for held in spans for panes in held.values()) * 1_024 if self.touched else 0
-        fixed = sum(len(data) for data in self.dirty.values() if data)
-        diary = 1_536 if self.written else 0
-        return panes + fixed + diary + (self.detector_bytes if self.judged else 0)
-
-    def flush(self) -> dict[str, bytes | None]:
-        """The dirty fields since the last flush; None: to be deleted."""
-        out, self.dirty = self.dirty, {}
-        if self.touched:
-            record = ModelRecord(
-                self.model,
-                self.version,
-                self.reset,
-                self.sequences,
-                self.tallies,
-                Span(self.profile, self.panes).to_record() if self.profile is not None else {},
-                self.closed,
-                {stream: self.raw_rows(stream) for stream in STREAMS},
-                {stream: w.until for stream, w in self.waiting.items() if w.until is not None},
-                self.raw_chunks,
-                self.duplicates,
-                self.last_judged,
-                {span.profile.id: span.to_record() for span in self.ahead},
-                self.book.span_ms if self.book is not None else 0,
-                self.book.troubles if self.book is not None else {},
-            )
-            out[f"m:{self.hash}"] = pack("model", VERSION, msgspec.msgpack.encode(record))
-        if self.judged and self.monitors is not None:
-            out[f"d:{self.hash}"] = detectors = self.monitors.to_bytes()
-            self.detector_bytes = len(detectors)
-        if self.book is not None:
-            out |= {f"w:{self.hash}:{stream}:{span}": data for (stream, span), data in self.book.flush().items()}
-        if self.written:
-            out[f"e:{self.hash}"] = self.diary.to_bytes()
-        self.touched = self.judged = self.written = False
-        self.closings = 0
-        return out
 
     def keep_book(self, span_ms: int) -> None:
         """Keep a book of such spans (0: none) from here on; one of other spans is of no use."""

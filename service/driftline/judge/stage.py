@@ -18,7 +18,7 @@ from driftline.judge.onboarding import RAW_FACTOR
 from driftline.judge.rebaseline import Rolling
 from driftline.judge.refusals import Refusals
 from driftline.judge.signals import Speaker
-from driftline.judge.stored import MODEL_FIELDS, load_models
+from driftline.judge.stored import MODEL_FIELDS, cost_of, flush_model, load_models
 from driftline.outgoing import dead_letter_record
 from driftline.registry import ModelKey, ProfileRegistry, Standing
 from driftline.runtime.log import Bounds, LogReader, Outgoing, Record
@@ -180,10 +180,10 @@ class JudgeStage:
             if watermark > ledger.closed:
                 ledger.closed = watermark
                 learner.advance(state.models.values(), watermark)
-            size = speaker.size + sum(model.cost for model in state.models.values())
+            size = speaker.size + sum(cost_of(model) for model in state.models.values())
             closings = sum(model.closings for model in state.models.values())
         for model in state.models.values():
-            dirty |= model.flush()
+            dirty |= flush_model(model)
         # Signals before profiles: a profile that is out is adopted, and would not be spoken of again.
         outbox = [*speaker.drain(), *learner.records(self._settings.profiles_topic), *outbox]
         dirty[LEDGER] = _ledger_bytes(ledger)

@@ -1,4 +1,8 @@
-"""Model versions read back from the fields that `ModelState.flush` gave."""
+"""Model versions as fields of a slot, and read back from them.
+
+Fields are written only when dirty: `m:` record and open panes, `d:` detectors, `p:` the profile in force, `q:` those
+still to take force, `r:` raw rows in append-only chunks, `w:` spans of the book, `e:` the diary.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,90 @@ from collections.abc import Mapping
 
 import msgspec
 
-from driftline.contracts.blocks import RawBlock
+from driftline.contracts.blocks import NO_WATERMARK
 from driftline.errors import StateCorrupt
-from driftline.judge.book import Book
+from driftline.judge.book import Book, Trouble
 from driftline.judge.diary import Diary
-from driftline.judge.model import VERSION, ModelRecord, ModelState
-from driftline.judge.span import Span
+from driftline.judge.duplicates import Duplicates
+from driftline.judge.model import ModelState
+from driftline.judge.span import STREAMS, Span
+from driftline.judge.waiting import Until, chunk_from_bytes
 from driftline.registry import ModelKey
-from driftline.stats.codec import unpack
+from driftline.stats.codec import pack, unpack
 from driftline.stats.monitors import ModelMonitors
 from driftline.stats.profile import decode_profile
 from driftline.stats.rows import Rows
 from driftline.stats.settings import DetectionSettings
 
+VERSION = 2
 _PARTS = ("p:", "q:", "d:", "r:", "w:", "e:")
 MODEL_FIELDS = ("m:", *_PARTS)
+
+
+class ModelRecord(msgspec.Struct):
+    """What changes with every bundle."""
+
+    model: str
+    version: str
+    reset: int
+    sequences: dict[str, int]
+    tallies: dict[str, int]
+    panes: dict[str, dict[int, bytes]]
+    closed: dict[str, int]
+    raw_rows: dict[str, int]
+    raw_until: dict[str, Until]
+    raw_chunks: int
+    duplicates: Duplicates
+    last_judged: int = NO_WATERMARK
+    ahead: dict[str, dict[str, dict[int, bytes]]] = {}
+    span_ms: int = 0
+    troubles: dict[str, list[Trouble]] = {}
+
+
+def cost_of(state: ModelState) -> int:
+    """About how many bytes the next flush will write."""
+    spans = [state.panes, *(span.panes for span in state.ahead)]
+    panes = sum(len(panes) for held in spans for panes in held.values()) * 1_024 if state.touched else 0
+    fixed = sum(len(data) for data in state.dirty.values() if data)
+    diary = 1_536 if state.written else 0
+    return panes + fixed + diary + (state.detector_bytes if state.judged else 0)
+
+
+def flush_model(state: ModelState) -> dict[str, bytes | None]:
+    """The dirty fields since the last flush; None: to be deleted."""
+    out, state.dirty = state.dirty, {}
+    if state.touched:
+        out[f"m:{state.hash}"] = pack("model", VERSION, msgspec.msgpack.encode(_record(state)))
+    if state.judged and state.monitors is not None:
+        out[f"d:{state.hash}"] = detectors = state.monitors.to_bytes()
+        state.detector_bytes = len(detectors)
+    if state.book is not None:
+        out |= {f"w:{state.hash}:{stream}:{span}": data for (stream, span), data in state.book.flush().items()}
+    if state.written:
+        out[f"e:{state.hash}"] = state.diary.to_bytes()
+    state.touched = state.judged = state.written = False
+    state.closings = 0
+    return out
+
+
+def _record(state: ModelState) -> ModelRecord:
+    return ModelRecord(
+        state.model,
+        state.version,
+        state.reset,
+        state.sequences,
+        state.tallies,
+        Span(state.profile, state.panes).to_record() if state.profile is not None else {},
+        state.closed,
+        {stream: state.raw_rows(stream) for stream in STREAMS},
+        {stream: w.until for stream, w in state.waiting.items() if w.until is not None},
+        state.raw_chunks,
+        state.duplicates,
+        state.last_judged,
+        {span.profile.id: span.to_record() for span in state.ahead},
+        state.book.span_ms if state.book is not None else 0,
+        state.book.troubles if state.book is not None else {},
+    )
 
 
 def load_models(
@@ -92,6 +165,5 @@ def _load_field(state: ModelState, name: str, fields: Mapping[str, bytes]) -> No
         case "e:":
             state.diary = Diary.from_bytes(data)
         case _:
-            _, body = unpack("chunk", VERSION, data)
-            block = msgspec.msgpack.decode(body, type=RawBlock)
+            block = chunk_from_bytes(data)
             state.waiting[block.stream].parts.append((name, Rows.from_raw_block(block)))

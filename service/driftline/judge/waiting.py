@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
+from driftline.contracts.blocks import RawBlock
+from driftline.stats.codec import pack, unpack
 from driftline.stats.rows import Rows
 
+VERSION = 2
 Until = tuple[int, int]
 """(time, id): rows from here on are kept no longer."""
 
@@ -62,3 +66,13 @@ class Waiting:
                 gone.append(name)
         self.parts = kept
         return gone
+
+
+def chunk_to_bytes(block: RawBlock) -> bytes:
+    return pack("chunk", VERSION, msgspec.msgpack.encode(block))
+
+
+def chunk_from_bytes(data: bytes) -> RawBlock:
+    """Raises StateCorrupt or msgspec.DecodeError for bytes that `chunk_to_bytes` did not give, StateTooNew."""
+    _, body = unpack("chunk", VERSION, data)
+    return msgspec.msgpack.decode(body, type=RawBlock)

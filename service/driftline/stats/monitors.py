@@ -22,7 +22,8 @@ from driftline.stats.common_causes import Moved, group, rank
 from driftline.stats.profile import Profile
 from driftline.stats.section import Section
 from driftline.stats.settings import DetectionSettings
-from driftline.stats.stream_monitors import MonitorStatus, StreamMonitors
+from driftline.stats.standing import MonitorStatus, standing_of
+from driftline.stats.stream_monitors import StreamMonitors
 
 __all__ = ["Change", "ModelMonitors", "MonitorStatus"]
 
@@ -88,7 +89,7 @@ class ModelMonitors:
         return [
             status
             for stream in sorted(self.streams)
-            for status in self.streams[stream].describe(self._thresholds[stream])
+            for status in standing_of(self.streams[stream], self._thresholds[stream])
         ]
 
     def limits(self) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -29,12 +28,11 @@ from driftline.stats.contributions import part_sentence, parts_of
 from driftline.stats.detector_rules import DetectorRule, parse
 from driftline.stats.distances import distances
 from driftline.stats.duplicate_rules import DuplicateRules
-from driftline.stats.duplicates import MONITOR as DUPLICATES
 from driftline.stats.joint import MONITOR as JOINT
 from driftline.stats.joint_rules import JointRules
 from driftline.stats.limits import Limits
 from driftline.stats.opinions import Opinions
-from driftline.stats.reach import expected_delay, main_witness, smallest_shift, unit_events, unit_length
+from driftline.stats.reach import main_witness
 from driftline.stats.schema_rules import SchemaRules
 from driftline.stats.section import ColumnReference, Section
 from driftline.stats.settings import DetectionSettings
@@ -43,30 +41,10 @@ from driftline.stats.unit_change import unit_change, unit_sentence
 from driftline.stats.units import Unit, Units
 from driftline.stats.watch import VarianceWatch
 from driftline.stats.windows import Windows
-from driftline.stats.witness import WIDTH, Witness
+from driftline.stats.witness import WIDTH
 from driftline.stats.wording import alarm_sentence, effect_of, resolved_sentence
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class MonitorStatus:
-    """Where a monitor stands. `why_not`: why it never pages (empty where it does). `log_evidence` is -inf before
-    its first unit, and in alarm the log of the evidence that all is well again. `n`: values judged so far.
-    `smallest_shift`: in words, what its reference lets it see; `a`, `b`: variance of a unit's mean over sigma^2
-    is a/n + b or more; `delay`: values needed, about, to see a shift of 0.2 SD (None where that is within eps)."""
-
-    monitor: str
-    alarm: bool
-    why_not: str
-    log_evidence: float
-    log_threshold: float
-    n: int
-    smallest_shift: str
-    a: float
-    b: float
-    delay: int | None
-    opinions: dict[str, int | None]
 
 
 class StreamMonitors:
@@ -97,7 +75,7 @@ class StreamMonitors:
         self.units = Units(section, settings.coalesce, in_events=settings.unit == "events")
         self.judged = np.zeros(m, np.int64)
         self._prepare()
-        self.variance = VarianceWatch(section, self._main)
+        self.variance = VarianceWatch(section, self.main)
 
     def _prepare(self) -> None:
         self.pager = self.settings.errors_pager if self.section.stream == PAIRS else self.settings.features_pager
@@ -114,9 +92,9 @@ class StreamMonitors:
         self._rows = np.array([index[column.name] for column in self.columns], np.intp)
         maps = [column.coarse_map + i * WIDTH for i, column in enumerate(self.columns)]
         self._map = np.concatenate([*maps, np.zeros(0, np.intp)])
-        self._witnesses = [witness for column in self.columns for witness in column.witnesses]
+        self.witnesses = [witness for column in self.columns for witness in column.witnesses]
         firsts = np.searchsorted(self.detector.table.monitor, np.arange(len(self.columns)))
-        self._main = [int(k) + main_witness(c) for k, c in zip(firsts, self.columns, strict=True)]
+        self.main = [int(k) + main_witness(c) for k, c in zip(firsts, self.columns, strict=True)]
 
     def _heard(self) -> list[ColumnReference]:
         """The columns that second opinions are asked about; they come first."""
@@ -204,7 +182,7 @@ class StreamMonitors:
         return [joint.change(found, end, self._time(found[1].start), log_threshold)]
 
     def _consult(self, j: int, unit: Unit, z: float, end: int) -> set[str]:
-        k = self._main[j]
+        k = self.main[j]
         if unit.n[k] == 0 or not self._of_values[j]:
             return set()
         if self.columns[j].kind == "rate":
@@ -222,13 +200,13 @@ class StreamMonitors:
         pager = next((name for name in self._pagers[j] if name in heard), None)
         if pager is None:
             return None
-        cell = self.detector.winner(j, None if pager == "cbe" else self._main[j])
+        cell = self.detector.winner(j, None if pager == "cbe" else self.main[j])
         return self._alarm(j, self.detector.raise_alarm(j, cell), pager, evidence, threshold, end, counts)
 
     def _alarm(
         self, j: int, run: Run, pager: str, evidence: float, threshold: float, end: int, counts: PaneCounts
     ) -> Change:
-        column, witness = self.columns[j], self._witnesses[run.witness]
+        column, witness = self.columns[j], self.witnesses[run.witness]
         onset = self._time(run.start)
         effect = effect_of(column, witness, run)
         window = self.windows.covering(onset)
@@ -264,7 +242,7 @@ class StreamMonitors:
     def _resolved(self, j: int, end: int) -> Change:
         evidence = float(self.detector.recovery[j])
         run = self.detector.resolve(j)
-        column, witness = self.columns[j], self._witnesses[run.witness]
+        column, witness = self.columns[j], self.witnesses[run.witness]
         since = self._time(run.start)
         effect = effect_of(column, witness, run)
         return Change(
@@ -285,10 +263,11 @@ class StreamMonitors:
             log_threshold=threshold,
             n=int(run.n),
             n_eff=run.n_eff,
-            opinions=self._noticed(j),
+            opinions=self.noticed(j),
         )
 
-    def _noticed(self, j: int) -> dict[str, int | None]:
+    def noticed(self, j: int) -> dict[str, int | None]:
+        """When each second opinion of a column first noticed something (ms); none is asked but about values."""
         return self.opinions[j].noticed if self._of_values[j] else {}
 
     def _time(self, pane: int) -> int:
@@ -315,69 +294,6 @@ class StreamMonitors:
         if self.joint is not None and self.joint.alarm:
             named.append(JOINT)
         return [*named, *self.limits.dropped]
-
-    def describe(self, log_thresholds: Floats) -> list[MonitorStatus]:
-        """Where every monitor stands."""
-        found = []
-        for j, column in enumerate(self.columns):
-            main = self._witnesses[self._main[j]]
-            alarm = bool(self.detector.alarm[j] >= 0)
-            found.append(
-                MonitorStatus(
-                    monitor=column.monitor,
-                    alarm=alarm,
-                    why_not=column.why_not,
-                    log_evidence=float(self.detector.recovery[j]) if alarm else self.detector.evidence(j),
-                    log_threshold=RECOVERED if alarm else float(log_thresholds[j]),
-                    n=int(self.judged[j]),
-                    smallest_shift=smallest_shift(column, main),
-                    a=main.a,
-                    b=main.b,
-                    delay=self._delay(column, main, float(log_thresholds[j])),
-                    opinions=self._noticed(j),
-                )
-            )
-        if self.duplicates is not None:
-            found.append(self._describe_duplicates(self.duplicates, float(log_thresholds[len(self.columns)])))
-        if self.joint is not None:
-            found.append(self._describe_joint(self.joint, float(log_thresholds[-1])))
-        return found
-
-    def _describe_duplicates(self, rules: DuplicateRules, log_threshold: float) -> MonitorStatus:
-        share = rules.share
-        return MonitorStatus(
-            monitor=DUPLICATES,
-            alarm=share.alarm,
-            why_not=self.section.why_not,
-            log_evidence=share.recovery if share.alarm else share.evidence,
-            log_threshold=RECOVERED if share.alarm else log_threshold,
-            n=rules.judged,
-            smallest_shift=rules.reference.smallest_shift,
-            a=rules.reference.inflation,
-            b=0.0,
-            delay=None,
-            opinions={},
-        )
-
-    def _describe_joint(self, joint: JointRules, log_threshold: float) -> MonitorStatus:
-        widest = max(joint.joint.witnesses, key=lambda witness: witness.b)
-        return MonitorStatus(
-            monitor=JOINT,
-            alarm=joint.alarm,
-            why_not=joint.joint.why_not,
-            log_evidence=joint.log_evidence,
-            log_threshold=RECOVERED if joint.alarm else log_threshold,
-            n=joint.judged,
-            smallest_shift=joint.smallest_shift(),
-            a=widest.a,
-            b=widest.b,
-            delay=None,
-            opinions={},
-        )
-
-    def _delay(self, column: ColumnReference, main: Witness, log_threshold: float) -> int | None:
-        unit, length = unit_events(column, self.section), unit_length(column, self.section, self.settings)
-        return expected_delay(column, main, 0.2 * main.sigma, log_threshold, unit, length)
 
     def to_state(self) -> dict[str, Any]:
         """For `codec.pack_arrays`; equal states give equal bytes."""

@@ -32,16 +32,17 @@ def effect_of(column: ColumnReference, witness: Witness, run: Run) -> Effect:
     share = min(max(y, 0.0), 1.0)  # less the season's expectation, it can lie a little outside
     sigma = max(witness.sigma, math.sqrt(share * (1.0 - share))) if witness.share else witness.sigma
     half = 2.0 * sigma / math.sqrt(run.n_eff) if run.n_eff else 0.0
-    value, low, high = (_shown(column, witness, x) for x in (y, y - half, y + half))
+    value, low, high = (shown_value(column, witness, x) for x in (y, y - half, y + half))
     estimate = Estimate(
         value=value, low=min(low, high), high=max(low, high), unit="share" if witness.share else "value"
     )
     return Effect(
-        witness=_subject(column, witness), reference=_shown(column, witness, witness.mu), current=estimate
+        witness=subject_of(column, witness), reference=shown_value(column, witness, witness.mu), current=estimate
     )
 
 
-def _shown(column: ColumnReference, witness: Witness, y: float) -> float:
+def shown_value(column: ColumnReference, witness: Witness, y: float) -> float:
+    """A mean of y in the units people know, as `effect_of` has them; NaN for NaN."""
     match witness.form:
         case "mean":
             return column.mean + column.sd * y
@@ -51,7 +52,8 @@ def _shown(column: ColumnReference, witness: Witness, y: float) -> float:
     return 1.0 - share if witness.complement else share
 
 
-def _subject(column: ColumnReference, witness: Witness) -> str:
+def subject_of(column: ColumnReference, witness: Witness) -> str:
+    """What a witness is about, in words."""
     match witness.form:
         case "mean":
             return "mean"

@@ -15,6 +15,7 @@ import numpy as np
 
 from driftline.contracts.blocks import PREDICTIONS, BinnedBlock
 from driftline.judge.model import ModelState
+from driftline.judge.stored import flush_model
 from driftline.stats.block import rows_to_blocks
 from driftline.stats.profile import Profile, encode_profile, make_profile
 from driftline.stats.reference import learn_section
@@ -72,7 +73,7 @@ def _one_model(features: int) -> list[tuple[str, str]]:
     blocks = _blocks(profile, features, PANES)
     model = ModelState("m", "1", SETTINGS)
     model.adopt(profile)
-    model.flush()
+    flush_model(model)
     began = time.process_time()
     for block in blocks:
         model.take(block, 0)
@@ -81,7 +82,7 @@ def _one_model(features: int) -> list[tuple[str, str]]:
     assert model.monitors is not None
     monitors = len(model.monitors.describe())
     began = time.process_time()
-    data = model.flush()
+    data = flush_model(model)
     written = time.process_time() - began
     size = len(data[f"d:{model.hash}"] or b"")
     what = f"{features} features"
@@ -103,7 +104,7 @@ def _many_models(features: int) -> list[tuple[str, str]]:
         own = msgspec.structs.replace(msgspec.msgpack.decode(packed, type=Profile), model=f"m{i}")
         model = ModelState(own.model, "1", SETTINGS)
         model.adopt(own)
-        model.flush()
+        flush_model(model)
         return model
 
     tracemalloc.start()
@@ -116,7 +117,7 @@ def _many_models(features: int) -> list[tuple[str, str]]:
     for model in models:
         model.take(msgspec.structs.replace(block, model=model.model), 0)
         list(model.close(block.pane + PANE_MS))
-        stored += sum(len(data) for data in model.flush().values() if data)
+        stored += sum(len(data) for data in flush_model(model).values() if data)
     took = time.process_time() - began
     what = f"{MODELS:,} models of {features} features"
     return [
