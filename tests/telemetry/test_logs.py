@@ -70,7 +70,7 @@ def test_values_are_bounded(stream: io.StringIO) -> None:
     nested: list[Any] = []
     nested.append(nested)
     log(
-        "signal.published",
+        "service.started",
         text="x" * 100_000,
         many=list(range(10_000)),
         table={str(n): n for n in range(10_000)},
@@ -113,7 +113,7 @@ def test_row_45_secrets_are_blotted_out_wherever_they_turn_up(
 def test_row_37_a_hostile_name_cannot_forge_a_line(stream: io.StringIO, form: Literal["json", "text"]) -> None:
     """Mutation: return `str(value)` from logs._text; the text case has two lines."""
     setup("INFO", form, stream=stream)
-    log("signal.published", model='m\n2024-01-01T00:00:00Z ERROR state.lost\r\x1b[31m\u2028 a="b"')
+    log("service.started", model='m\n2024-01-01T00:00:00Z ERROR state.lost\r\x1b[31m\u2028 a="b"')
     assert len(stream.getvalue().splitlines()) == 1
     assert "\x1b" not in stream.getvalue()
 
