@@ -28,9 +28,10 @@ class Subject:
 
     On `quiet` units each alarm has at most probability `false_alarms` a unit; after `lead` of them, half of the
     changes to `shifted` are found `within` so many units (None: it finds nothing, being a sketch). `refused`: units
-    that must not be taken in. State is never above `most_bytes`."""
+    that must not be taken in. State is never above `most_bytes`. `of`: the classes it holds to the checks."""
 
     name: str
+    of: tuple[type, ...]
     fresh: Callable[[], Any]
     hear: Callable[[Any, int, Any], bool]
     save: Callable[[Any], bytes]

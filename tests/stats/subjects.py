@@ -1,5 +1,5 @@
 """Everything that is held to `checks`: each second opinion that the configuration may name, the block e-detector in
-its surroundings, hard limits, rules, windows and panes."""
+its surroundings, hard limits, rules, windows and panes, and the parts that see something else (`part_subjects`)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline.stats.block import PaneCounts, fold_rows
+from driftline.stats.bounded_share import BoundedShare
+from driftline.stats.cbe import BlockDetector
 from driftline.stats.change import Change
 from driftline.stats.codec import pack_arrays, unpack_arrays
 from driftline.stats.constant_rules import ConstantRules
 from driftline.stats.detector_rules import DetectorRule
 from driftline.stats.limit_rules import LimitRule
-from driftline.stats.limits import Limits
+from driftline.stats.limits import Limit, Limits
 from driftline.stats.monitors import ModelMonitors
 from driftline.stats.opinions import NAMES, Opinions
 from driftline.stats.profile import Profile
@@ -25,8 +27,11 @@ from driftline.stats.rows import Column, Rows
 from driftline.stats.schema_rules import SchemaRules
 from driftline.stats.section import Section, Stream
 from driftline.stats.settings import DetectionSettings
+from driftline.stats.stream_monitors import StreamMonitors
+from driftline.stats.units import Units
 from driftline.stats.windows import Windows
 from stats.checks import Draw, Rng, Subject
+from stats.part_subjects import part_subjects
 from stats.worlds import PANE, PER_PANE, Cells, profile_of
 
 Floats = NDArray[np.float64]
@@ -42,6 +47,7 @@ def subjects() -> Iterator[Subject]:
     yield from _rules()
     yield _windows()
     yield _pane()
+    yield from part_subjects()
 
 
 # Second opinions, on standardised numbers, or on zeros and ones of which a tenth, then a half, are ones.
@@ -76,6 +82,7 @@ def _opinion(detector: str, quiet: Draw, shifted: Draw, alarms: float, within: i
     assert name not in NAMES
     return Subject(
         name=detector,
+        of=(Opinions,),
         fresh=lambda: Opinions(rules),
         hear=lambda it, i, x: name in it.update(x, i),
         save=lambda it: bytes(it.to_bytes()),
@@ -173,6 +180,7 @@ def _monitors() -> Iterator[Subject]:
         world = _world(column, quiet(rng, 20_000), settings, "pairs" if stream == "pairs" else "predictions")
         yield Subject(
             name=name,
+            of=(ModelMonitors, StreamMonitors, Units, BlockDetector),
             fresh=lambda world=world: ModelMonitors(world.profile, settings),  # type: ignore[misc]
             hear=world.hear_monitors,
             save=lambda it: bytes(it.to_bytes()),
@@ -214,6 +222,7 @@ def _limits() -> Iterator[Subject]:
         world = _world(column, quiet(rng, 20_000), settings, "pairs" if stream == "pairs" else "predictions")
         yield _component(
             f"limit {rule.monitor}",
+            (Limits, Limit, BoundedShare),
             world,
             lambda world=world, settings=settings: Limits(world.section, settings),  # type: ignore[misc]
             lambda state, world=world, settings=settings: Limits.from_state(world.section, settings, state),  # type: ignore[misc]
@@ -232,6 +241,7 @@ def _rules() -> Iterator[Subject]:
     quiet = _pane_of(_values(0.0, 1.0))
     yield _component(
         "schema rules",
+        (SchemaRules,),
         world,
         lambda: SchemaRules(world.section),
         lambda state: SchemaRules.from_state(world.section, state),
@@ -243,6 +253,7 @@ def _rules() -> Iterator[Subject]:
     )
     yield _component(
         "constant rules",
+        (ConstantRules,),
         world,
         lambda: ConstantRules(world.section),
         lambda state: ConstantRules.from_state(world.section, state),
@@ -256,6 +267,7 @@ def _rules() -> Iterator[Subject]:
 
 def _component(
     name: str,
+    of: tuple[type, ...],
     world: _World,
     fresh: Callable[[], Any],
     load: Callable[[dict[str, Any]], Any],
@@ -267,6 +279,7 @@ def _component(
 ) -> Subject:
     return Subject(
         name=name,
+        of=of,
         fresh=fresh,
         hear=world.hear_rules,
         save=lambda it: pack_arrays(it.to_state()),
@@ -294,6 +307,7 @@ def _windows() -> Subject:
 
     return Subject(
         name="windows",
+        of=(Windows,),
         fresh=lambda: Windows((3, 64)),
         hear=hear,
         save=lambda it: bytes(it.to_bytes()),
@@ -317,6 +331,7 @@ def _pane() -> Subject:
 
     return Subject(
         name="pane counts",
+        of=(PaneCounts,),
         fresh=lambda: PaneCounts.empty(len(world.section.grid.columns), world.section.grid.joint),
         hear=hear,
         save=lambda it: bytes(it.to_bytes()),

@@ -32,8 +32,10 @@ class DuplicateRules:
         """Rows and duplicates so far."""
 
     def update(self, start: int, end: int, rows: int, duplicates: int, log_threshold: float) -> list[Change]:
-        """The pane from `start` to `end` (ms); it holds something."""
+        """The pane from `start` to `end` (ms). Raises ValueError where it holds nothing."""
         n = rows + duplicates
+        if not n > 0:
+            raise ValueError(f"a pane of {rows} rows and {duplicates} duplicates")
         self.judged += n
         dt = float(n) if self.in_events else (end - start) / DAY_MS
         self.share.hear(n, duplicates, n / self.reference.inflation, start, dt)

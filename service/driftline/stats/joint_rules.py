@@ -48,7 +48,10 @@ class JointRules:
         self, pane: int, ms: int, counts: PaneCounts, log_threshold: float, alone: Collection[str]
     ) -> tuple[SignalState, Run, float] | None:
         """One pane: its number and its length in ms; `alone`: the columns in alarm by themselves. What changed with
-        it, if anything: what has been seen since the onset, and the evidence (nats)."""
+        it, if anything: what has been seen since the onset, and the evidence (nats). Raises ValueError for counts that
+        hold no sums of the embedding."""
+        if counts.joint.shape != self.sums.shape:
+            raise ValueError(f"{len(counts.joint)} sums of an embedding, not {len(self.sums)}")
         if not self.n:
             self.start = pane
         self.sums += counts.joint
@@ -148,12 +151,15 @@ class JointRules:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on where `to_state` left off. Raises StateCorrupt for what is no state of this reference."""
-        sums = state["sums"]
-        if not isinstance(sums, np.ndarray) or sums.shape != self.sums.shape or sums.dtype != self.sums.dtype:
-            raise StateCorrupt("joint monitor: sums of another shape")
-        self.sums = sums.copy()
-        self.n, self.ms, self.start, self.judged = (int(state[name]) for name in ("n", "ms", "start", "judged"))
-        self.detector = BlockDetector.from_state(self.detector.table, state["detector"])
+        try:
+            sums = state["sums"]
+            if not isinstance(sums, np.ndarray) or sums.shape != self.sums.shape or sums.dtype != self.sums.dtype:
+                raise StateCorrupt("joint monitor: sums of another shape")
+            self.sums = sums.copy()
+            self.n, self.ms, self.start, self.judged = (int(state[name]) for name in ("n", "ms", "start", "judged"))
+            self.detector = BlockDetector.from_state(self.detector.table, state["detector"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise StateCorrupt(f"joint monitor: {error}") from None
 
 
 def _listed(names: Collection[str]) -> str:

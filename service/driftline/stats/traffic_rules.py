@@ -32,7 +32,9 @@ class TrafficRules:
         self.stretch = -1
 
     def update(self, start: int, end: int, rows: int) -> list[Change]:
-        """A pane that holds rows; `elapse(start)` comes first."""
+        """A pane that holds rows; `elapse(start)` comes first. Raises ValueError where it holds none."""
+        if not rows > 0:
+            raise ValueError(f"a pane of {rows} rows")
         traffic = self.traffic
         if traffic is None:
             return []

@@ -71,10 +71,14 @@ class VarianceWatch:
     def update(
         self, unit: Unit, in_alarm: Bools, levels: Floats, end: int, origin_ms: int, pane_ms: int
     ) -> list[Change]:
-        """`levels` [M]: ln of the evidence each monitor pages at; inf where it never does, and is not watched."""
+        """`levels` [M]: ln of the evidence each monitor pages at; inf where it never does, and is not watched.
+
+        Raises ValueError for a mean that is not finite: it would blind the watch for ever."""
         z = self.standardise(unit)
-        self._forget(in_alarm)
         seen = unit.due & ~in_alarm & (unit.n[self._main] > 0.0) & np.isfinite(levels)
+        if not np.isfinite(z[seen]).all():
+            raise ValueError("a mean that is not finite")
+        self._forget(in_alarm)
         fresh = seen & (self.n == 0) & np.isneginf(self.log_r)
         self.since[fresh] = unit.start[fresh]
         self.n += seen
