@@ -221,6 +221,15 @@ def test_layout_of_few_categories_is_sparse(n: int) -> None:
     assert {0: pane} == fold_rows(grid, rows)
 
 
+def test_a_block_added_says_what_it_holds() -> None:
+    """Whatever is in the pane already. Mutation: `add_block` returns the pane."""
+    pane = PaneCounts.empty(F, FEATURES)
+    for block in blocks_of(make_rows(300, 5)):
+        alone = PaneCounts.empty(F, FEATURES)
+        held = add_block(alone, block, GRID)
+        assert add_block(pane, block, GRID) == held == alone
+
+
 def test_more_than_256_columns_fit() -> None:
     n = 300
     columns = {f"c{i:03}": Column(np.full(n, np.nan), list("ab" * (n // 2))) for i in range(300)}

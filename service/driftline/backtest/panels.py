@@ -124,18 +124,7 @@ def _witness(column: ColumnReference, alarms: Sequence[Alarm]) -> Witness:
     effect = next((alarm.effect for alarm in alarms if alarm.effect is not None), None)
     if effect is not None:
         for witness in column.witnesses:
-            if _named(witness, effect.witness):
+            if subject_of(column, witness) == effect.witness:
                 return witness
     mean = next((w for w in column.witnesses if w.form == "mean"), None)
     return mean or next((w for w in column.witnesses if w.form == "is"), column.witnesses[0])
-
-
-def _named(witness: Witness, words: str) -> bool:
-    """Whether the words of an effect are about this witness."""
-    match witness.form:
-        case "mean":
-            return words == "mean"
-        case "spread":
-            return words.startswith("typical distance")
-        case _:
-            return words.endswith((witness.label, " rate"))

@@ -15,7 +15,7 @@ from driftline.judge.duplicates import Duplicates
 from driftline.judge.span import STREAMS, Panes, Span, no_panes
 from driftline.judge.waiting import Waiting, chunk_to_bytes
 from driftline.registry import ModelKey
-from driftline.stats.block import PaneCounts, add_block, fold_rows
+from driftline.stats.block import PaneCounts, fold_rows
 from driftline.stats.monitors import Change, ModelMonitors
 from driftline.stats.profile import Profile, encode_profile
 from driftline.stats.rows import Rows
@@ -123,10 +123,9 @@ class ModelState:
         if chosen is None or section is None:
             self._tally("stale_grid", block.n)
         else:
-            self._late(block.stream, chosen.add_binned(section, block, self._closed(block.stream)))
+            counts, late = chosen.add_binned(section, block, self._closed(block.stream))
+            self._late(block.stream, late)
             if block.stream == PAIRS:
-                counts = PaneCounts.empty(len(section.grid.columns), section.grid.joint)
-                add_block(counts, block, section.grid)
                 self._write_down(section, block.pane, *counted(section, counts))
 
     def _write_down(self, section: Section, pane: int, n: int, units: int) -> None:

@@ -175,16 +175,18 @@ def rows_to_blocks(grid: Grid, rows: Rows, model: str, version: str, stream: str
     return blocks
 
 
-def add_block(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> None:
-    """Add a block that was binned on this grid. Raises StateCorrupt, and adds nothing, if its bytes cannot be
-    such a block's; ValueError if it was binned on another grid."""
+def add_block(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> PaneCounts:
+    """Add a block that was binned on this grid; what it holds. Raises StateCorrupt, and adds nothing, if its bytes
+    cannot be such a block's; ValueError if it was binned on another grid."""
     if block.grid != grid.id:
         raise ValueError(f"block binned on grid {block.grid}, wanted {grid.id}")
     _check_extra(block.n, block.extra)
     found = decode_counts(grid, block.n, block.layout, block.codes, block.counts)
     moments = _spread(grid, decode_moments(len(grid.measured), block.moments))
     joint = decode_joint(grid, block.n, block.joint)
-    counts.merge(PaneCounts(block.n, found, moments, block.extra, joint))
+    held = PaneCounts(block.n, found, moments, block.extra, joint)
+    counts.merge(held)
+    return held
 
 
 def _check_extra(n: int, extra: dict[str, int]) -> None:
