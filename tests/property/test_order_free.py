@@ -95,6 +95,23 @@ async def test_all_of_it_at_once(seed: int, partitions: int, blocks: int, max_ba
     assert_same(await outcome_of(SENT, shuffled(SENT.messages, seed), shape), await clean(SENT))
 
 
+@pytest.mark.parametrize("max_batch", [100_000, 2_600, 200])
+async def test_all_in_one_poll_is_learnt_from_as_in_parts(max_batch: int) -> None:
+    """Nothing follows: the log falls idle. The pairs' reference takes 2,446 of 2,600.
+
+    Mutation: in `IngestStage._watermark`, the tail of all events alone."""
+    n = 2_600
+    judge = replace(Shape().judge, reference_events=1_000, reference_pairs=1_000)
+    world = World(Shape(partitions=1, max_batch=max_batch, judge=judge))
+    outcomes = [sent(outcome("m", i, i % 10 > 0, delay_ms=500)) for i in range(n)]
+    world.publish(in_order([*stream(n), *outcomes]))
+    await world.drain()
+    known = [decode_profile(record.value or b"") for record in world.log.records("profiles", 0)]
+    learnt = [profile.pairs.n for profile in known if profile.pairs is not None]
+    assert len(known) == 2 and len(learnt) == 1
+    assert 2_400 < learnt[0] < 2_500
+
+
 def _amount_drifts(i: int, rng: np.random.Generator) -> dict[str, Any]:
     return plain(i, rng) | ({"amount": float(rng.normal(3.0))} if i > 1_700 else {})
 

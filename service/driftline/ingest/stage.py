@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from driftline.contracts.blocks import (
     DUPLICATE_MS,
@@ -38,6 +39,8 @@ from driftline.system_signals import gap_signal, state_lost_signal
 DAY_MS = 86_400_000
 STATE = "state"
 STATE_KIND, STATE_VERSION = "ingest", 1
+LAST = 100
+"""So many events are the end of a range. What a tenth of them says of the time is nobody's clock alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +181,15 @@ class IngestStage:
 
     def _watermark(self, state: IngestState, batch: Batch, events: Sequence[Event]) -> tuple[int, int]:
         """The running maximum over ranges of the median event time, less the lateness: one bad clock, or a few,
-        cannot move it. And its tail, the ninth decile: there it goes when the log has ended and stays so, because
-        no later range will take it to the last events."""
+        cannot move it. And its tail, the ninth decile, of the last events or of all: there it goes when the log has
+        ended and stays so, because no later range will take it to the last events. The tenth of a long range can be
+        days; a range of the last few would not have left it out."""
         if not events:
             return (max(state.watermark, state.tail) if batch.idle else state.watermark), state.tail
-        times = np.sort(np.fromiter([e.time for e in events], np.int64, len(events)))
+        times = np.fromiter([e.time for e in events], np.int64, len(events))
         lateness = self._settings.lateness_ms
-        median, decile = (int(times[(len(times) - 1) * tenths // 10]) - lateness for tenths in (5, 9))
-        return max(state.watermark, median), max(state.tail, decile)
+        tail = max(_quantile(times, 9), _quantile(times[-LAST:], 9)) - lateness
+        return max(state.watermark, _quantile(times, 5) - lateness), max(state.tail, tail)
 
     def fold(self, state: IngestState, batch: Batch, prepared: Prepared) -> Folded[IngestState]:
         again = batch.again
@@ -331,6 +335,11 @@ def _offset(record: Record) -> int:
 
 def _state_bytes(state: IngestState) -> bytes:
     return pack(STATE_KIND, STATE_VERSION, msgspec.msgpack.encode(state))
+
+
+def _quantile(times: npt.NDArray[np.int64], tenths: int) -> int:
+    at = (len(times) - 1) * tenths // 10
+    return int(np.partition(times, at)[at])
 
 
 def _day(watermark: int) -> int:
