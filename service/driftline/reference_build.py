@@ -20,23 +20,28 @@ from driftline.columns import EVENT_FIELDS, EventColumns
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.contracts.events import Label
 from driftline.errors import Misconfigured
+from driftline.ingest.columns import crossed_column
 from driftline.ingest.pairs import Pair, hash_ids, pair_rows
 from driftline.ingest.together import FEATURE_PREFIX
 from driftline.stats.codes import MISSING, NON_FINITE, WRONG_TYPE
 from driftline.stats.grid import choose_pane_ms
+from driftline.stats.limit_rules import segments_of
 from driftline.stats.profile import Profile, make_profile
 from driftline.stats.reference import learn_section
 from driftline.stats.rows import Column, Rows
+from driftline.stats.segments import PREFIX as SEGMENT_PREFIX
 from driftline.stats.settings import DetectionSettings, positive_of
 
 Table = Mapping[str, Sequence[Any]]
 
 
 class Columns(EventColumns, frozen=True, kw_only=True):
-    """Which column of the table is what. `features` empty: every column that is nothing else."""
+    """Which column of the table is what. `features` empty: every column that is nothing else. `segments`: one that
+    holds objects, as events have them; else each segment is the column of its name."""
 
     features: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ("model", "version", "type")
+    segments: str = "segments"
 
 
 def read_table(path: Path) -> dict[str, list[Any]]:
@@ -103,7 +108,13 @@ def build_profile(
     if not len(times):
         raise Misconfigured("the file holds no rows")
     ids = [str(value) for value in table.get(columns.id, range(len(times)))]
-    rows = Rows(times, hash_ids(ids), _prediction_columns(table, columns)).sorted()
+    positive = positive_of(settings.positive_class, model)
+    cells = _prediction_columns(table, columns)
+    for segment in segments_of(settings.limits):
+        crossed = crossed_column(_segment(table, columns, segment), table.get(columns.prediction, ()), positive)
+        if crossed is not None:
+            cells[SEGMENT_PREFIX + segment] = crossed
+    rows = Rows(times, hash_ids(ids), cells).sorted()
     pane = pane_ms or choose_pane_ms(rows.times)
     pairs = _pairs(table, columns, times, ids, model, version)
     return make_profile(
@@ -113,16 +124,12 @@ def build_profile(
         created=created,
         judged_from=0,
         predictions=learn_section(PREDICTIONS, rows, pane, settings),
-        pairs=learn_section(
-            PAIRS, pair_rows(pairs, True, positive_of(settings.positive_class, model)), pane, settings
-        )
-        if pairs
-        else None,
+        pairs=learn_section(PAIRS, pair_rows(pairs, True, positive), pane, settings) if pairs else None,
     )
 
 
 def _prediction_columns(table: Table, columns: Columns) -> dict[str, Column]:
-    special = {*(getattr(columns, name) for name in EVENT_FIELDS), *columns.ignored}
+    special = {*(getattr(columns, name) for name in EVENT_FIELDS), *columns.ignored, columns.segments}
     missing = [name for name in columns.features if name not in table]
     if missing:
         raise Misconfigured(f"there is no column {missing[0]!r} in the file, which --features names")
@@ -136,6 +143,16 @@ def _prediction_columns(table: Table, columns: Columns) -> dict[str, Column]:
         if at in table:
             out[name] = value_column(table[at])
     return out
+
+
+def _segment(table: Table, columns: Columns, segment: str) -> list[str | None]:
+    """Its value in each row."""
+    held = table.get(columns.segments)
+    if held is not None:
+        found = [cell.get(segment) if isinstance(cell, Mapping) else None for cell in held]
+    else:
+        found = list(table.get(segment, ()))
+    return [None if value is None else str(value) for value in found]
 
 
 def value_column(values: Sequence[Any]) -> Column:

@@ -19,6 +19,7 @@ from driftline.ingest.columns import FeatureColumns, prediction_rows
 from driftline.ingest.pairs import Pair, pair_rows
 from driftline.runtime.log import LogReader
 from driftline.stats.grid import choose_pane_ms
+from driftline.stats.limit_rules import segments_of
 from driftline.stats.profile import Profile, make_profile
 from driftline.stats.reference import learn_section, settled_rows
 from driftline.stats.settings import DetectionSettings, positive_of
@@ -85,9 +86,11 @@ def history_profile(
         raise Misconfigured(
             f"no prediction of {model} {version} from {_shown(start)} to {_shown(to)}{known}. Times are event times"
         )
-    rows = prediction_rows(list(history.predictions.values()), FeatureColumns(None), with_ids=True).sorted()
+    positive = positive_of(settings.positive_class, model)
+    events, segments = list(history.predictions.values()), segments_of(settings.limits)
+    rows = prediction_rows(events, FeatureColumns(None), True, segments, positive).sorted()
     pane = choose_pane_ms(rows.times)
-    pairs = pair_rows(_pairs(history, model, version), True, positive_of(settings.positive_class, model))
+    pairs = pair_rows(_pairs(history, model, version), True, positive)
     return make_profile(
         model=model,
         version=version,

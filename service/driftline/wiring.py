@@ -146,6 +146,7 @@ def ingest_settings(config: Config, sources: int, blocks: int, deadletters: int)
         join=config.join.enabled,
         join_days=config.join.days,
         positive_class=config.detection.positive_class,
+        limits=tuple(map(limit_of, config.detection.limits)),
     )
 
 

@@ -61,10 +61,11 @@ def test_the_environment_gives_them_as_json() -> None:
     assert loaded.config.redacted()["detection"]["limits"] == limits
 
 
-def test_a_limit_belongs_to_the_fingerprint_of_judge(tmp_path: Path) -> None:
+def test_a_limit_belongs_to_the_fingerprints_of_both_stages(tmp_path: Path) -> None:
+    """Of ingest too: one on a segment says what blocks count."""
     config = config_of("detection: {limits: [{metric: error_rate, at_most: 0.1}]}", tmp_path)
     assert config.fingerprint("judge") != Config().fingerprint("judge")
-    assert config.fingerprint("ingest") == Config().fingerprint("ingest")
+    assert config.fingerprint("ingest") != Config().fingerprint("ingest")
 
 
 @pytest.mark.parametrize(

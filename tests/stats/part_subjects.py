@@ -16,8 +16,13 @@ from driftline.stats.codec import pack_arrays, unpack_arrays
 from driftline.stats.duplicate_rules import DuplicateRules
 from driftline.stats.duplicates import learn_duplicates
 from driftline.stats.joint_rules import JointRules
+from driftline.stats.limit_rules import LimitRule
+from driftline.stats.limits import Limits
 from driftline.stats.profile import Profile
+from driftline.stats.ratio_limits import RatioLimit
+from driftline.stats.segments import crossed
 from driftline.stats.settings import DetectionSettings
+from driftline.stats.share_ratio import ShareRatio
 from driftline.stats.stream_monitors import StreamMonitors
 from driftline.stats.traffic import DAY_MS, learn_traffic
 from driftline.stats.traffic_rules import TrafficRules
@@ -40,6 +45,7 @@ def part_subjects() -> Iterator[Subject]:
     yield _duplicates()
     yield _variance()
     yield _joint()
+    yield _ratio()
 
 
 def _load(fresh: Callable[[], Any]) -> Callable[[bytes], Any]:
@@ -153,6 +159,49 @@ def _variance() -> Subject:
         false_alarms=PER_PANE / ARL0 / math.exp(RARER),
         within=128,
         most_bytes=600,
+    )
+
+
+def _ratio() -> Subject:
+    """A unit is (positive, rows) of two groups in a pane: at the limit, then beyond it."""
+    name, rng = "segments.sex", np.random.default_rng(10)
+    rule = LimitRule(metric="positive_rate_ratio", segment="sex", at_least=0.8)
+    settings = DetectionSettings(arl0_events=ARL0, limits=(rule,), season="none")
+    women = rng.random(20_000) < 0.5
+    said = rng.random(20_000) < np.where(women, 0.4, 0.5)
+    texts: list[str | None] = [crossed("F" if w else "M", bool(p)) for w, p in zip(women, said, strict=True)]
+    section = profile_of({name: texts, "x": rng.normal(size=20_000)}, settings).predictions
+    at = section.grid.index[name]
+
+    def hear(it: Limits, i: int, groups: NDArray[np.int64]) -> bool:
+        counts = PaneCounts.empty(len(section.grid.columns) + (groups.shape[0] != 2), section.grid.joint)
+        counts.n = int(groups[:, 1].sum())
+        for value, (positive, rows) in zip("FM", groups.tolist(), strict=False):
+            for category, n in ((crossed(value, True), positive), (crossed(value, False), rows - positive)):
+                counts.counts[at, section.grid.columns[at].table[category]] = n
+        changes = it.update(BEGIN + i * PANE, BEGIN + (i + 1) * PANE, counts)
+        return any(change.state == "alarm" for change in changes)
+
+    def draw(women: float, men: float) -> Draw:
+        def of(rng: Rng) -> NDArray[np.int64]:
+            rows = rng.multinomial(PER_PANE, [0.5, 0.5])
+            return np.stack([rng.binomial(rows, [women, men]), rows], axis=1)
+
+        return of
+
+    return Subject(
+        name="ratio between segments",
+        of=(Limits, RatioLimit, ShareRatio),
+        fresh=lambda: Limits(section, settings),
+        hear=hear,
+        save=_save,
+        load=lambda data: Limits.from_state(section, settings, unpack_arrays(data)),
+        quiet=draw(0.4, 0.5),
+        shifted=draw(0.2, 0.5),
+        refused=(np.zeros((3, 2), np.int64),),
+        false_alarms=PER_PANE / ARL0,
+        within=12,
+        most_bytes=1_800,
     )
 
 

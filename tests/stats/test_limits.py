@@ -14,7 +14,7 @@ from driftline.stats.codec import pack_arrays, unpack_arrays
 from driftline.stats.encode import encode_cells
 from driftline.stats.grid import learn_grid
 from driftline.stats.limit_rules import LimitRule, counted, cuts_of
-from driftline.stats.limits import Limits
+from driftline.stats.limits import Limit, Limits
 from driftline.stats.monitors import ModelMonitors
 from driftline.stats.reference import learn_section
 from driftline.stats.section import Section
@@ -137,7 +137,7 @@ def test_dependent_rows_count_for_less() -> None:
     section = learn_section("pairs", rows_of({"false_negative": blocky}), PANE, settings)
     limits = Limits(section, settings)
     (limit,) = limits.limits
-    assert limit.worth(100) < 15
+    assert isinstance(limit, Limit) and limit.worth(100) < 15
     quiet = np.repeat((rng.random(10_000) < 0.27).astype(np.float64), 20)
     assert not feed(limits, quiet)
     assert limits.describe()[0].startswith("false_negative:false_negative_rate <= 0.3: ")
@@ -202,7 +202,8 @@ def test_without_its_edge_a_limit_counts_too_few_and_says_so() -> None:
     section = learn_section("predictions", rows_of({"x": rng.normal(size=20_000)}), PANE, DetectionSettings())
     limits = Limits(section, settings)
     (limit,) = limits.limits
-    assert limit.counted is not None and limit.counted.nearest is not None and limit.counted.nearest > 0.5
+    assert isinstance(limit, Limit) and limit.counted is not None
+    assert limit.counted.nearest is not None and limit.counted.nearest > 0.5
     assert f"judged at {limit.counted.nearest:g}, the nearest edge" in limits.describe()[0]
 
 

@@ -33,6 +33,7 @@ _BUILD: Final = BuildColumns(
     outcome_time=_OWN["outcome_time"],
     latency_ms=_OWN["latency_ms"],
     ignored=(),
+    segments="\x00segments",
 )
 
 
@@ -89,8 +90,10 @@ def _row(event: Prediction) -> dict[str, Any]:
     own = {"time": event.time, "id": event.id, "prediction": event.prediction, "score": event.score}
     if event.latency_ms is not None:
         own["latency_ms"] = event.latency_ms
+    if event.segments:
+        own["segments"] = event.segments
     features: dict[str, Any] = orjson.loads(event.features)
-    return {_OWN[name]: value for name, value in own.items()} | features
+    return {f"\x00{name}": value for name, value in own.items()} | features
 
 
 def _table(

@@ -252,9 +252,10 @@ class Detection(Section):
     limits: Limitations = setting(
         (),
         "Hard limits: `[{model: 'churn*', metric: false_negative_rate, at_most: 0.005, min_count: 200}]`. Metrics: "
-        f"{', '.join(METRICS)}; with `column` and `value` where they need them. All limits of a model together raise "
-        "at most one false alarm in `arl0_days`, beside that of its monitors.",
-        affects=JUDGE,
+        f"{', '.join(METRICS)}; with `column` and `value` where they need them, positive_rate_ratio with the `segment` "
+        "whose values are compared, two by two: `{metric: positive_rate_ratio, segment: sex, at_least: 0.8}`. All "
+        "limits of a model together raise at most one false alarm in `arl0_days`, beside that of its monitors.",
+        affects=("ingest", "judge"),
     )
     detectors: Detectors = setting(
         (),

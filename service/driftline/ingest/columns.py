@@ -12,14 +12,17 @@ import numpy as np
 from driftline.contracts.blocks import PAIRS, PREDICTIONS, Block
 from driftline.contracts.events import Label, Prediction
 from driftline.contracts.features import FeatureDecoder
-from driftline.ingest.pairs import Pair, hash_ids, number_column, pair_rows
+from driftline.ingest.pairs import Pair, hash_ids, is_positive, number_column, pair_rows
 from driftline.ingest.together import FEATURE_PREFIX, Together
 from driftline.registry import ModelKey
 from driftline.stats.block import rows_to_blocks
 from driftline.stats.grid import MISSING, Grid
+from driftline.stats.limit_rules import LimitRule, segments_of
 from driftline.stats.profile import Profile
 from driftline.stats.rows import Column, Rows
 from driftline.stats.section import Section
+from driftline.stats.segments import PREFIX as SEGMENT_PREFIX
+from driftline.stats.segments import crossed
 from driftline.stats.settings import positive_of
 from driftline.stats.succession import epoch_of
 
@@ -61,8 +64,15 @@ def label_column(values: Sequence[Label | None]) -> Column | None:
     return Column(numbers, texts, np.where(absent, MISSING, 0).astype(np.uint8) if absent.any() else None)
 
 
-def prediction_rows(events: Sequence[Prediction], features: FeatureColumns, with_ids: bool) -> Rows:
-    """The rows of the stream `predictions`: features, `prediction`, `score`, `scores.<class>`, `latency_ms`."""
+def prediction_rows(
+    events: Sequence[Prediction],
+    features: FeatureColumns,
+    with_ids: bool,
+    segments: Sequence[str] = (),
+    positive: str | None = None,
+) -> Rows:
+    """The rows of the stream `predictions`: features, `prediction`, `score`, `scores.<class>`, `latency_ms`, and of
+    the `segments` that are asked for, who got a `positive` decision."""
     n = len(events)
     columns: dict[str, Column | None] = dict(features.columns([e.features for e in events]))
     columns["prediction"] = label_column([e.prediction for e in events])
@@ -70,6 +80,11 @@ def prediction_rows(events: Sequence[Prediction], features: FeatureColumns, with
     columns["latency_ms"] = number_column([e.latency_ms for e in events])
     for name in sorted({name for e in events if e.scores for name in e.scores}):
         columns[f"scores.{name}"] = number_column([e.scores.get(name) if e.scores else None for e in events])
+    if segments:
+        labels = [event.prediction for event in events]
+        for segment in segments:
+            values = [event.segments.get(segment) if event.segments else None for event in events]
+            columns[SEGMENT_PREFIX + segment] = crossed_column(values, labels, positive)
     return Rows(
         times=np.fromiter((e.time for e in events), np.int64, n),
         ids=hash_ids([e.id for e in events]) if with_ids else np.zeros(n, np.uint64),
@@ -77,11 +92,30 @@ def prediction_rows(events: Sequence[Prediction], features: FeatureColumns, with
     )
 
 
+def crossed_column(
+    values: Sequence[str | None], predictions: Sequence[Label | None], positive: str | None
+) -> Column | None:
+    """A segment's values with whether each prediction is positive. None where no row has both."""
+    texts: list[str | None] = []
+    for value, prediction in zip(values, predictions, strict=False):
+        said = None if value is None else is_positive(prediction, positive)
+        texts.append(None if value is None or said is None else crossed(value, said))
+    absent = np.array([text is None for text in texts])
+    if absent.all():
+        return None
+    status = np.where(absent, MISSING, 0).astype(np.uint8) if absent.any() else None
+    return Column(np.full(len(texts), np.nan), texts, status)
+
+
 class BlockMaker:
     """Turns one batch's rows into blocks by the profiles of that moment. Decoders are kept between batches."""
 
-    def __init__(self, positive_class: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self, positive_class: Mapping[str, str] = MappingProxyType({}), limits: Sequence[LimitRule] = ()
+    ) -> None:
+        """`limits`: those on segments say which decisions are counted."""
         self._positive_class = positive_class
+        self._limits = [rule for rule in limits if rule.segment]
         self._features: dict[ModelKey, tuple[str, FeatureColumns]] = {}
         self._together = Together(lambda *of: self._decoder(*of).decoder)
 
@@ -105,10 +139,12 @@ class BlockMaker:
     ) -> tuple[list[Block], int]:
         blocks: list[Block] = []
         early = 0
+        segments = segments_of(rule for rule in self._limits if rule.applies(model))
+        positive = positive_of(self._positive_class, model) if segments else None
         for profile, part in _by_epoch(profiles, events, _predicted_at):
             section = _binning(profile, PREDICTIONS)
             features = self._decoder(model, version, section.grid if section else None)
-            rows = prediction_rows(part, features, with_ids=section is None)
+            rows = prediction_rows(part, features, section is None, segments, positive)
             made, before = _blocks(rows, profile, model, version, PREDICTIONS)
             blocks += made
             early += before

@@ -33,6 +33,7 @@ from driftline.runtime.log import Bounds, LogReader, Outgoing, Record
 from driftline.runtime.stage import Batch, Folded, Oversize, Range, Recovery
 from driftline.runtime.store import Slot, Snapshot, Store
 from driftline.stats.codec import pack, unpack
+from driftline.stats.limit_rules import LimitRule
 from driftline.stats.profile import Profile
 from driftline.system_signals import gap_signal, state_lost_signal
 
@@ -60,6 +61,7 @@ class IngestSettings:
     join: bool = True
     join_days: int = 30
     positive_class: Mapping[str, str] = field(default_factory=dict)
+    limits: tuple[LimitRule, ...] = ()
 
 
 class IngestState(msgspec.Struct):
@@ -107,7 +109,7 @@ class IngestStage:
         self._store = store
         self._reader = reader
         self._registry = registry
-        self._maker = BlockMaker(settings.positive_class)
+        self._maker = BlockMaker(settings.positive_class, settings.limits)
         self.writes_in_prepare = settings.join
 
     # Taking over

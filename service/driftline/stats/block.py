@@ -30,6 +30,7 @@ from driftline.stats.layout import (
     encode_moments,
 )
 from driftline.stats.rows import Rows
+from driftline.stats.segments import PREFIX as SEGMENTS
 from driftline.stats.vectors import settled
 
 __all__ = ["PaneCounts", "add_block", "encode_cells", "fold_rows", "rows_to_blocks"]
@@ -217,6 +218,8 @@ def _extras(grid: Grid, rows: Rows, encoded: Encoded) -> list[dict[str, int]]:
     """For every pane, in how many rows a column that the grid does not know holds something."""
     extras: list[dict[str, int]] = [{} for _ in encoded.panes]
     for name in sorted(rows.columns.keys() - grid.index.keys()):
+        if name.startswith(SEGMENTS):
+            continue  # not of the events: counted since a limit asks for it
         column = rows.columns[name]
         there = ~np.isnan(column.numbers)
         if column.texts is not None:

@@ -129,7 +129,8 @@ class BoundedShare:
         return {
             "cells": np.stack([self.log_r, self.bad, self.n, self.n_eff, self.back]),
             "start": self.start,
-            "numbers": [self.alarm, self.back_from],
+            "alarm": self.alarm,
+            "back_from": self.back_from,
             "sums": [self.lowest, self.back_bad, self.back_n, self.back_n_eff],
         }
 
@@ -137,8 +138,7 @@ class BoundedShare:
         """Goes on where `to_state` left off. Raises KeyError, TypeError or ValueError for what is none."""
         self.log_r[:], self.bad[:], self.n[:], self.n_eff[:], self.back[:] = state["cells"]
         self.start[:] = state["start"]
-        alarm, back_from = state["numbers"]
-        self.alarm, self.back_from = bool(alarm), int(back_from)
+        self.alarm, self.back_from = bool(state["alarm"]), int(state["back_from"])
         self.lowest, self.back_bad, self.back_n, self.back_n_eff = map(float, state["sums"])
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from driftline.stats.codes import CODES, MISSING, UNSEEN, UNSEEN_COUNTERS
 from driftline.stats.grid import GridColumn
+from driftline.stats.segments import PREFIX as SEGMENT_PREFIX
 
 Bools = NDArray[np.bool_]
-Kind = Literal["ones", "mean", "missing", "is", "positive", "above", "below"]
+Kind = Literal["ones", "mean", "missing", "is", "positive", "above", "below", "ratio"]
 
 METRICS: Final[Mapping[str, tuple[str, str, Kind, bool]]] = {
     "error_rate": ("pairs", "error", "ones", False),
@@ -34,6 +35,7 @@ METRICS: Final[Mapping[str, tuple[str, str, Kind, bool]]] = {
     "precision": ("pairs", "false_discovery", "ones", True),
     "loss": ("pairs", "loss", "mean", False),
     "positive_rate": ("predictions", "prediction", "positive", False),
+    "positive_rate_ratio": ("predictions", "", "ratio", False),
     "category_share": ("predictions", "", "is", False),
     "missing_share": ("predictions", "", "missing", False),
     "share_above": ("predictions", "", "above", False),
@@ -49,13 +51,14 @@ MAX_CUTS: Final = 32
 
 class LimitRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`metric` of the models that match `model` is `at_most` or `at_least` so much (a share within 0 and 1). An
-    alarm rests on `min_count` rows or more. `column`, `value`: where the metric needs them. Raises ValueError on
-    what cannot be judged."""
+    alarm rests on `min_count` rows or more. `column`, `value`: where the metric needs them; `segment`: the one whose
+    groups are compared two by two, where it is a ratio. Raises ValueError on what cannot be judged."""
 
     metric: str
     model: str = "*"
     column: str = ""
     value: float | str | None = None
+    segment: str = ""
     at_most: float | None = None
     at_least: float | None = None
     min_count: int = 100
@@ -74,9 +77,13 @@ class LimitRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             )
         if self.min_count < 1:
             raise ValueError(f"{self.metric}: min_count must be 1 or more; it is {self.min_count}")
-        if bool(self.column) == bool(column):
+        if bool(self.segment) != (kind == "ratio"):
+            raise ValueError(f"{self.metric}: {'name its segment' if not self.segment else 'it has no segment'}")
+        if kind == "ratio" and self.at_least is None:
+            raise ValueError(f"{self.metric}: give at_least: of any two groups one has the smaller share")
+        if bool(self.column) == bool(column or self.segment):
             raise ValueError(
-                f"{self.metric}: {'name its column' if not column else f'it is about {column} anyway'}"
+                f"{self.metric}: {'name its column' if not self.column else f'it is about {self.subject} anyway'}"
             )
         if (self.value is not None) != (kind in ("is", "above", "below")):
             raise ValueError(
@@ -97,6 +104,8 @@ class LimitRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def subject(self) -> str:
+        if self.segment:
+            return SEGMENT_PREFIX + self.segment
         return METRICS[self.metric][1] or self.column
 
     @property
@@ -152,6 +161,11 @@ class LimitRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def applies(self, model: str) -> bool:
         return fnmatchcase(model, self.model)
+
+
+def segments_of(limits: Iterable[LimitRule]) -> tuple[str, ...]:
+    """The segments that limits compare: of these, decisions are counted."""
+    return tuple(sorted({rule.segment for rule in limits if rule.segment}))
 
 
 @dataclass(frozen=True, slots=True)

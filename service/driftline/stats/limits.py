@@ -26,6 +26,7 @@ from driftline.stats.codes import CODES
 from driftline.stats.grid import MOMENT_UNIT
 from driftline.stats.limit_rules import LimitRule, counted
 from driftline.stats.quality import MISSING_WORDS
+from driftline.stats.ratio_limits import RatioLimit, worth_in_words
 from driftline.stats.section import ColumnReference, Section
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.witness import Witness
@@ -63,14 +64,65 @@ class Limit(BoundedShare):
     def worth(self, n: float) -> float:
         return n if self.witness is None else min(n, 1.0 / self.witness.inflation(n))
 
-    def take(self, n: int, bad: float, start: int, dt: float) -> None:
-        """A pane that has `n` > 0 rows, `dt` (days of traffic, or events) after the last that had any."""
+    def take(self, counts: PaneCounts, start: int, dt: float) -> bool:
+        """A pane, `dt` (days of traffic, or events) after the last that had rows which count. False: it has none."""
+        n, bad = self.count(counts)
+        if not n:
+            return False
         self.rows += n
         self.all_bad += bad
         self.hear(n, bad, self.worth(n), start, dt)
+        return True
+
+    @property
+    def enough(self) -> bool:
+        return float(self.n[self.winner]) >= self.rule.min_count
+
+    def change(self, state: SignalState, end: int, threshold: float) -> Change:
+        """The verdict that is due."""
+        rule = self.rule
+        since, _, n, _ = self.seen
+        effect, evidence = self.told(rule.words, rule.level, threshold)
+        now = effect.current
+        if rule.complement:
+            now = Estimate(value=1.0 - now.value, low=1.0 - now.high, high=1.0 - now.low, unit=now.unit)
+            effect = msgspec.structs.replace(effect, current=now)
+        side = "at most" if rule.at_most is not None else "at least"
+        verdict = "beyond" if state == "alarm" else "back within"
+        return Change(
+            monitor=rule.monitor,
+            state=state,
+            severity=_severity(rule),
+            time=end,
+            onset=since,
+            sentence=(
+                f"{rule.subject}: the {rule.words} is {verdict} its limit of {side} {percent(rule.level)}: "
+                f"{percent(now.value)} ({percent(now.low)} to {percent(now.high)}) of {n:,.0f} since {moment(since)}."
+            ),
+            effect=effect,
+            evidence=evidence,
+        )
+
+    def describe(self) -> str:
+        rule = self.rule
+        if self.why_not:
+            return f"{rule.monitor}: not judged: {self.why_not}"
+        share = self.all_bad / self.rows if self.rows else 0.0
+        seen = percent(1.0 - share if rule.complement else share) if self.rows else "nothing"
+        words = [
+            f"{'beyond it, ' if self.alarm else ''}{seen} of {self.rows:,} so far",
+            f"from {rule.min_count:,} rows",
+            worth_in_words(self.witness),
+        ]
+        if self.counted is not None and self.counted.nearest is not None:
+            words.append(
+                f"judged at {self.counted.nearest:g}, the nearest edge of the reference, until one is learnt with it"
+            )
+        return f"{rule.monitor}: {'; '.join(words)}"
 
     def to_state(self) -> dict[str, Any]:
-        return {**super().to_state(), "so_far": [self.waited, self.rows, self.all_bad]}
+        so_far = [self.waited, self.rows, self.all_bad]
+        return {**super().to_state(), "so_far": so_far}
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
@@ -89,7 +141,9 @@ class Limits:
         mine = [rule for rule in rules.values() if rule.stream == section.stream]
         self.unknown = [rule for rule in mine if rule.subject not in names]
         self.limits = [
-            Limit(rule, section.columns[names[rule.subject]], names[rule.subject], section, positive)
+            RatioLimit(rule, section, names[rule.subject])
+            if rule.segment
+            else Limit(rule, section.columns[names[rule.subject]], names[rule.subject], section, positive)
             for rule in sorted(mine, key=lambda rule: rule.monitor)
             if rule.subject in names
         ]
@@ -109,24 +163,22 @@ class Limits:
             if limit.why_not:
                 continue
             limit.waited += counts.n if self.in_events else end - start
-            n, bad = limit.count(counts)
-            if not n:
+            if not limit.take(counts, start, limit.waited if self.in_events else limit.waited / DAY_MS):
                 continue
-            limit.take(n, bad, start, limit.waited if self.in_events else limit.waited / DAY_MS)
             limit.waited = 0
             if limit.alarm:
                 if limit.recovered:
-                    changes.append(_change(limit, "resolved", end, self.threshold))
+                    changes.append(limit.change("resolved", end, self.threshold))
                     limit.resolve()
-            elif limit.evidence >= self.threshold and limit.n[limit.winner] >= limit.rule.min_count:
-                changes.append(_change(limit, "alarm", end, self.threshold))
+            elif limit.evidence >= self.threshold and limit.enough:
+                changes.append(limit.change("alarm", end, self.threshold))
                 limit.raise_alarm()
         return changes
 
     def describe(self) -> list[str]:
         """Each limit in words, with what it has seen so far, and what it cannot do."""
         lines = [f"{rule.monitor}: not judged: the reference has no column {rule.subject}" for rule in self.unknown]
-        return sorted(lines + [_describe(limit) for limit in self.limits])
+        return sorted(lines + [limit.describe() for limit in self.limits])
 
     @property
     def in_alarm(self) -> list[str]:
@@ -146,7 +198,7 @@ class Limits:
                 known = held.pop(limit.rule.monitor, None)
                 if known is not None:
                     limit.restore(known)
-            limits.dropped = sorted([*state["dropped"], *(name for name, s in held.items() if s["numbers"][1])])
+            limits.dropped = sorted([*state["dropped"], *(name for name, s in held.items() if s["alarm"])])
         except (KeyError, ValueError, TypeError) as error:
             raise StateCorrupt(f"limits: {error}") from None
         return limits
@@ -165,31 +217,6 @@ def _witness(rule: LimitRule, column: ColumnReference) -> Witness | None:
     return max((w for w in column.witnesses if w.form in forms), key=lambda w: w.inflation(1_000.0), default=None)
 
 
-def _change(limit: Limit, state: SignalState, end: int, threshold: float) -> Change:
-    rule = limit.rule
-    since, _, n, _ = limit.seen
-    effect, evidence = limit.told(rule.words, rule.level, threshold)
-    now = effect.current
-    if rule.complement:
-        now = Estimate(value=1.0 - now.value, low=1.0 - now.high, high=1.0 - now.low, unit=now.unit)
-        effect = msgspec.structs.replace(effect, current=now)
-    side = "at most" if rule.at_most is not None else "at least"
-    verdict = "beyond" if state == "alarm" else "back within"
-    return Change(
-        monitor=rule.monitor,
-        state=state,
-        severity=_severity(rule),
-        time=end,
-        onset=since,
-        sentence=(
-            f"{rule.subject}: the {rule.words} is {verdict} its limit of {side} {percent(rule.level)}: "
-            f"{percent(now.value)} ({percent(now.low)} to {percent(now.high)}) of {n:,.0f} since {moment(since)}."
-        ),
-        effect=effect,
-        evidence=evidence,
-    )
-
-
 def _severity(rule: LimitRule) -> Severity:
     return "critical" if rule.stream == "pairs" else "error"
 
@@ -197,25 +224,3 @@ def _severity(rule: LimitRule) -> Severity:
 def _no_longer(name: str, end: int) -> Change:
     sentence = f"{name} is no longer a limit: its alarm ends with it."
     return Change(monitor=name, state="resolved", severity="info", time=end, onset=end, sentence=sentence)
-
-
-def _describe(limit: Limit) -> str:
-    rule = limit.rule
-    if limit.why_not:
-        return f"{rule.monitor}: not judged: {limit.why_not}"
-    share = limit.all_bad / limit.rows if limit.rows else 0.0
-    seen = percent(1.0 - share if rule.complement else share) if limit.rows else "nothing"
-    words = [
-        f"{'beyond it, ' if limit.alarm else ''}{seen} of {limit.rows:,} so far",
-        f"from {rule.min_count:,} rows",
-    ]
-    if limit.witness is None:
-        words.append("rows are taken as independent: the reference does not know how they vary")
-    else:
-        w = limit.witness
-        words.append(f"a row is worth {1.0 / max(w.a, w.a_within):.2g} of an independent one")
-    if limit.counted is not None and limit.counted.nearest is not None:
-        words.append(
-            f"judged at {limit.counted.nearest:g}, the nearest edge of the reference, until one is learnt with it"
-        )
-    return f"{rule.monitor}: {'; '.join(words)}"

@@ -51,6 +51,7 @@ from driftline.stats.section import (
     Floats,
     Section,
     Stream,
+    limited_only,
 )
 from driftline.stats.selfcheck import self_check
 from driftline.stats.settings import DetectionSettings
@@ -223,6 +224,8 @@ def _with_quality(
     time: Timeline,
     settings: DetectionSettings,
 ) -> ColumnReference:
+    if limited_only(column.name):
+        return learnt
     if stream == PAIRS:
         if column.name != LABEL_DELAY:
             return learnt

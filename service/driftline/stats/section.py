@@ -17,6 +17,7 @@ from driftline.stats.grid import Grid, Kind
 from driftline.stats.joint import MONITOR, JointReference
 from driftline.stats.quality import quality_of
 from driftline.stats.season import Season
+from driftline.stats.segments import PREFIX
 from driftline.stats.traffic import Traffic
 from driftline.stats.witness import (
     DOWN,
@@ -41,8 +42,12 @@ UNIT_ROWS: Final = 30
 """Schema rules speak on units of so many rows."""
 NEARLY_ALL: Final = 0.99
 LIMITED_ONLY: Final = frozenset({"false_negative", "false_positive", "false_discovery"})
-"""Columns that are there for hard limits: as monitors they would say once more what the error says, at a price in
-the budget of alarms. Their witnesses tell limits their variance."""
+
+
+def limited_only(column: str) -> bool:
+    """Whether a column is there for hard limits: as a monitor it would say once more what the error or the prediction
+    says, at a price in the budget of alarms. Its witnesses tell limits their variance."""
+    return column in LIMITED_ONLY or column.startswith(PREFIX)
 
 
 class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
@@ -151,7 +156,7 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     @property
     def monitored(self) -> list[ColumnReference]:
         """First those of values, then those of quality."""
-        values = [column for column in self.columns if column.witnesses and column.name not in LIMITED_ONLY]
+        values = [column for column in self.columns if column.witnesses and not limited_only(column.name)]
         return [*values, *(quality_of(column) for column in self.columns if column.quality)]
 
     @property
