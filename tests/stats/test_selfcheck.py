@@ -45,6 +45,29 @@ def test_an_understated_variance_is_found_out() -> None:
     assert check.ratio < 1.0
 
 
+def test_what_columns_do_together_is_checked_too() -> None:
+    """Two columns that go together in runs, with a = 1 and b = 0 in what is known of that alone.
+
+    Mutation: no alarm counted of `joint`."""
+    rng = np.random.default_rng(6)
+    x, other = rng.normal(size=(2, 20_000))
+    together = np.repeat(np.where(rng.random(100) < 0.5, 0.9, -0.9), 200)
+    y = together * x + np.sqrt(1.0 - together**2) * other
+    rows = rows_of({"features.x": x, "features.y": y})
+    section = learn_section("predictions", rows, PANE, SETTINGS)
+    assert section.joint is not None and section.check is not None
+    assert section.check.ratio >= 3.0
+    bold = [
+        msgspec.structs.replace(w, a=1.0, b=0.0, a_within=1.0, b_within=0.0, eps=0.01)
+        for w in section.joint.witnesses
+    ]
+    altered = msgspec.structs.replace(section, joint=msgspec.structs.replace(section.joint, witnesses=bold))
+    panes = len(np.unique(rows.times // PANE))
+    time = Timeline(np.arange(rows.n) // PER_PANE, np.arange(panes) * PANE + PANE // 2, panes * PANE, PANE)
+    check = self_check(altered, encode_cells(section.grid, rows), time, SETTINGS)
+    assert check is not None and check.ratio < 1.0
+
+
 def test_events_are_a_clock_too_and_what_never_pages_has_no_check() -> None:
     x = np.random.default_rng(3).normal(size=20_000)
     check = learn_section("predictions", rows_of({"features.x": x}), PANE, DetectionSettings(arl0_events=1e6)).check

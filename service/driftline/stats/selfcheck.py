@@ -1,11 +1,13 @@
-"""The self-check of a reference: its own panes, in random blocks, through the detector that will judge the present.
+"""The self-check of a reference: its own panes, in random blocks, through the detectors that will judge the present,
+what columns do together among them.
 
 An ARL0 of weeks cannot be counted on hours of reference. So the level is that of one false alarm in a twentieth of
 what is replayed: 20 alarms would be just within the promise. What is told is the ratio, at that level; evidence for
 the level asked for it is not. Blocks are an eighth of the reference: what is correlated over longer is broken up.
 Where a season is taken out, every pane keeps its place in the period.
 
-A pure function of the reference; at most 1,000 panes, ten times its own, and a quarter of a second of one core.
+A pure function of the reference; at most 1,000 panes, ten times its own, and a third of a second of one core
+(20 columns).
 """
 
 from __future__ import annotations
@@ -16,9 +18,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.stats.block import PaneCounts
 from driftline.stats.budget import weights
 from driftline.stats.cbe import BlockDetector
+from driftline.stats.duplicates import MONITOR as DUPLICATES
+from driftline.stats.embedding import FEATURES
 from driftline.stats.fit import Timeline
+from driftline.stats.joint import MONITOR as JOINT
+from driftline.stats.joint_rules import JointRules
 from driftline.stats.season import PERIOD_MS
 from driftline.stats.section import Section, SelfCheck
 from driftline.stats.settings import DetectionSettings
@@ -41,11 +48,12 @@ def self_check(
 ) -> SelfCheck | None:
     """`codes` [n, columns] of the reference's rows. None where nothing may page."""
     columns = section.monitored
-    share = weights({j: column.monitor for j, column in enumerate(columns) if not column.why_not})
+    judged = {name: why_not for name, why_not in section.paging if name != DUPLICATES}  # these are no rows
+    share = weights({name: name for name, why_not in judged.items() if not why_not})
     if not share:
         return None
     panes = len(time.middle)
-    cells = 10 * len(section.table.monitor)
+    cells = 10 * (len(section.table.monitor) + (FEATURES if JOINT in share else 0))
     steps = int(np.clip(min(MOST_CELLS // cells, 10 * panes), LEAST_PANES, MOST_PANES))
     block = max(1, panes // BLOCKS)
     order = _blocks(section, time, steps, block)
@@ -54,20 +62,45 @@ def self_check(
     units = Units(section, settings.coalesce, in_events=settings.unit == "events")
     length = float(section.n / panes if units.in_events else time.pane_ms / DAY_MS) * steps
     arl0 = length / ALARMS_ALLOWED
-    levels = np.full(len(columns), math.inf)
-    for j, weight in share.items():
-        levels[j] = math.log(arl0 / weight)
-    detector = BlockDetector(section.table)
+    levels = {name: math.log(arl0 / weight) for name, weight in share.items()}
+    level = np.array([levels.get(column.monitor, math.inf) for column in columns])
+    sums = _sums(section, codes, time, np.unique(order)) if JOINT in share else []
+    detector, joint = BlockDetector(section.table), _joint(section, settings)
     alarms = 0
     for pane, (source, at) in enumerate(zip(order.tolist(), place.tolist(), strict=True)):
+        if sums and joint is not None:
+            found = joint.update(pane, time.pane_ms, sums[at], levels[JOINT], ())
+            if found is not None:
+                alarms += 1
+                detector, joint = BlockDetector(section.table), _joint(section, settings)
         unit = units.update(pane, int(time.middle[source]), time.pane_ms, counts[at].astype(np.int64))
         if unit is None:
             continue
         evidence = detector.update(unit.due, unit.y, unit.n, unit.ratio, unit.length, unit.start)
-        if (evidence >= levels).any():
+        if (evidence >= level).any():
             alarms += 1
-            detector = BlockDetector(section.table)
+            detector, joint = BlockDetector(section.table), _joint(section, settings)
     return SelfCheck(unit=settings.unit, arl0=arl0, length=length, alarms=alarms, panes=steps, block=block)
+
+
+def _joint(section: Section, settings: DetectionSettings) -> JointRules | None:
+    if section.joint is None:
+        return None
+    return JointRules(section, section.joint, settings.coalesce, in_events=settings.unit == "events")
+
+
+def _sums(section: Section, codes: NDArray[np.uint8], time: Timeline, wanted: Index) -> list[PaneCounts]:
+    """Of the wanted panes what columns do together; no column's own counts."""
+    embedding = section.grid.embedding
+    assert embedding is not None
+    rows = np.flatnonzero(np.isin(time.pane_of, wanted))
+    sizes = np.bincount(np.searchsorted(wanted, time.pane_of[rows]), minlength=len(wanted))
+    bounds = np.concatenate(([0], np.cumsum(sizes)))
+    sums = embedding.sums(np.ascontiguousarray(codes[rows].T), bounds.tolist())
+    none = PaneCounts.empty(0)
+    return [
+        PaneCounts(n, none.counts, none.moments, {}, total) for n, total in zip(sizes.tolist(), sums, strict=True)
+    ]
 
 
 def _blocks(section: Section, time: Timeline, steps: int, block: int) -> Index:
