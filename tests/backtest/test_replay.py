@@ -11,6 +11,7 @@ import pytest
 
 from backtest.making import ERROR_MOVES, STEP_MS, X_MOVES, N, config, events, rows, run, write_jsonl
 from driftline.backtest.entries import Entry
+from driftline.backtest.replay import Replay
 from driftline.backtest.run import DAY_MS, slices
 from driftline.contracts.cloudevents import decode_signal
 from driftline.contracts.records import Signal
@@ -74,6 +75,21 @@ def test_alarms_come_when_things_move(tmp_path: Path) -> None:
     assert result.requests[0].rule == "error_alarm"
     summary = result.summary
     assert (summary.events, summary.outcomes, summary.refused, summary.late) == (N, N, 0, 0)
+
+
+async def test_the_last_panes_are_closed_and_no_more() -> None:
+    """Mutations: in `Replay.finish`, `ends = last`, or a pane more."""
+    replay = Replay(config())
+    await replay.start()
+    made = [(msgspec.json.encode(event), int(event["time"])) for event in events(rows())]
+    for first in range(0, len(made), 2_000):
+        await replay.advance(made[first : first + 2_000])
+    last, before = made[-1][1], replay.closed
+    heard = await replay.finish(last + 1)
+    (profile,) = replay.profiles().values()
+    assert before < last < replay.closed <= last + profile.pane_ms
+    assert replay.closed % profile.pane_ms == 0
+    assert not [s for s in heard.signals if s.monitor.endswith(":silence")]
 
 
 def test_slices_end_at_midnight() -> None:
