@@ -13,13 +13,12 @@ from driftline.backtest.feed import Feed
 
 ROWS = 600
 PART = 50
-TIMES = 60
 
 
-def file_of(number: int, rng: np.random.Generator, *, late: int = 0) -> list[list[Entry]]:
+def file_of(number: int, rng: np.random.Generator, *, times_in_all: int = 60, late: int = 0) -> list[list[Entry]]:
     """Rows by time, `PART` at once: a prediction, of which many are of one time, and its outcome, later than several
     parts. `late`: so many of the last rows are of the file's begin."""
-    times = np.sort(rng.integers(0, TIMES, ROWS))
+    times = np.sort(rng.integers(0, times_in_all, ROWS))
     times[ROWS - late :] = 0
     parts = []
     for first in range(0, ROWS, PART):
@@ -28,7 +27,7 @@ def file_of(number: int, rng: np.random.Generator, *, late: int = 0) -> list[lis
             time = int(times[line])
             part += [
                 Entry(time, sequence_of(number, line, PREDICTION), b"p"),
-                Entry(time + TIMES // 3, sequence_of(number, line, OUTCOME), b"o"),
+                Entry(time + times_in_all // 3, sequence_of(number, line, OUTCOME), b"o"),
             ]
         parts.append(sorted(part))
     return parts
@@ -51,11 +50,12 @@ def merged(feed: Feed, files: list[list[list[Entry]]]) -> tuple[list[Entry], int
 
 
 @pytest.mark.parametrize("files", [1, 3])
-def test_the_order_is_that_of_all_files_together(files: int) -> None:
+@pytest.mark.parametrize("times", [600, 6])
+def test_the_order_is_that_of_all_files_together(files: int, times: int) -> None:
     """Mutations: in `_merge`, the latest time of a part as its horizon, or the furthest horizon of all; in `_due`,
     take what is of the horizon's own time."""
     rng = np.random.default_rng(files)
-    made = [file_of(number, rng) for number in range(files)]
+    made = [file_of(number, rng, times_in_all=times) for number in range(files)]
     feed = Feed([], Columns())
     given, _ = merged(feed, made)
     assert given == sorted(entry for parts in made for part in parts for entry in part)

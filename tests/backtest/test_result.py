@@ -105,8 +105,9 @@ def kept(tmp_path: Path) -> tuple[Result, BlockFile]:
 
 
 def test_blocks_say_again_what_was_said(tmp_path: Path) -> None:
-    """The references are learnt again from the raw blocks, and as many values judged. Mutation: in `_Kept.blocks`, leave
-    one bundle out."""
+    """The references are learnt again from the raw blocks, and as many values judged.
+
+    Mutation: in `_Kept.blocks`, leave one bundle out."""
     first, file = kept(tmp_path)
     again = rejudge(file, config())
     assert again.signals == first.signals
