@@ -59,13 +59,14 @@ def test_the_keys_of_the_json(tmp_path: Path) -> None:
 
 
 def test_delays_to_known_changes(tmp_path: Path) -> None:
-    """Mutation: in `_found`, take the first alarm of all."""
+    """An alarm goes to the change before it. Mutation: in `_found`, take the first alarm of all."""
     result = run(write_csv(tmp_path / "r.csv", rows()))
     alarms = {alarm.monitor: alarm.time for alarm in result.alarms()}
     changes = read_changes(
         changes_file(
             tmp_path,
             [X_MOVES, "", "features.x", "x"],
+            [X_MOVES + 1_500 * STEP_MS, "", "features.x", "x, once more"],
             [ERROR_MOVES, "model", "error", "error"],
             [ERROR_MOVES, "another", "", "elsewhere"],
         )
@@ -77,12 +78,12 @@ def test_delays_to_known_changes(tmp_path: Path) -> None:
     delay = by_label["x"].delay_events
     assert delay is not None
     assert abs(delay * STEP_MS - (alarms["features.x:distribution"] - X_MOVES)) <= STEP_MS
-    assert by_label["elsewhere"].time is None
-    assert (truth.ours.false_alarms, truth.ours.missed) == (0, 1)
+    assert by_label["elsewhere"].time is by_label["x, once more"].time is None
+    assert (truth.ours.false_alarms, truth.ours.missed) == (0, 2)
     panes = (X_MOVES - result.profiles["model", "1"].judged_from) / result.profiles["model", "1"].pane_ms
     assert truth.always_fire.false_alarms == pytest.approx(panes, abs=2)
     assert truth.always_fire.missed == 0
-    assert (truth.never_fire.false_alarms, truth.never_fire.missed) == (0, 3)
+    assert (truth.never_fire.false_alarms, truth.never_fire.missed) == (0, 4)
 
 
 def test_alarms_before_any_change_are_false(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from faults.data import STEP_MS, T0, Message
 from faults.extra import alarms, bundles, end_of, in_order, plain, signals, stream, tallies
 from faults.oracle import facts
 from faults.scenario import KILL, STEP, WIPE, play
-from faults.world import STAGES, Shape, World
+from faults.world import Shape, World
 
 N = 2_400
 PANE = 10_000
@@ -67,13 +67,14 @@ async def test_batches_and_partitions_do_not_matter(shape: Shape) -> None:
 
 
 async def test_a_judge_that_dies_counts_none_twice() -> None:
-    """Kills after publishing, and a store that is lost and rebuilt. Mutation: leave `duplicates` out of the model's
-    record."""
-    world = World(Shape(max_batch=200))
+    """A worker after the other, each killed at its second commit; and a store that is lost and rebuilt.
+
+    Mutation: leave `duplicates` out of the model's record."""
+    world = World(Shape(max_batch=100, judge_batch=1))
     world.publish(doubled(0.2))
-    for _ in range(14):
-        for stage in STAGES:
-            await play(world, [STEP(stage, 1), KILL(stage, "after_publish", soon=True)])
+    for _ in range(40):
+        await play(world, [STEP("ingest", 2), KILL("judge", "after_commit", skip=1, soon=True)])
+    assert tallies(world, "m")["duplicate_predictions"] > 100
     await world.drain(end_of(N))
     clean = facts(await run(doubled(0.2)))
     assert facts(world).signals == clean.signals
@@ -88,8 +89,7 @@ async def test_a_judge_that_dies_counts_none_twice() -> None:
 
 
 async def test_a_partition_that_is_replayed_is_told() -> None:
-    """Every event comes again, late: nothing but duplicates, of panes that are judged. Mutation: return for panes
-    without rows before the duplicates are heard."""
+    """Every event comes again, late: nothing but duplicates, of panes that are judged."""
     messages = stream(N)
     world = World()
     world.publish(messages)
@@ -100,6 +100,18 @@ async def test_a_partition_that_is_replayed_is_told() -> None:
     world.publish(later[:200])
     await world.drain(end_of(N + 200))
     assert (MONITOR, "alarm") in alarms(world)
+
+
+async def test_a_replay_while_nothing_else_comes_is_told() -> None:
+    """In a pane that holds no row. Mutation: in `StreamMonitors.update`, return for panes without rows."""
+    world = await run(stream(N))
+    hour = 3_600_000
+    world.publish([replace(m, due=0.0) for m in stream(N)[1_400:]])
+    await world.drain(end_of(N) + hour)
+    (said,) = [s for s in signals(world) if s.monitor == MONITOR]
+    assert said.state == "alarm"
+    assert end_of(N) + hour - PANE < said.time <= end_of(N) + hour + PANE
+    assert said.effect is not None and said.effect.current.value == 1.0
 
 
 def rules(share: float = 0.02, seed: int = 0) -> DuplicateRules:

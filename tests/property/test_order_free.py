@@ -133,15 +133,17 @@ async def test_a_signal_names_the_reference_of_its_time(max_batch: int) -> None:
 @pytest.mark.parametrize("leave", [True, False])
 async def test_another_process_for_every_batch(leave: bool) -> None:
     """What is stored is the whole of the state: written, read and gone on with after every step, of workers that
-    leave in order or die. Mutation: leave `pending` out of `StreamMonitors.to_state`."""
+    leave in order or die. Mutation: leave `units` out of `StreamMonitors.from_state`."""
     world = World(Shape(max_batch=200))
     world.publish(SENT.messages)
     for _ in range(SENT.truth.predictions.total() // 100):
-        for stage in STAGES:
-            if leave:
+        if leave:
+            for stage in STAGES:
                 await play(world, [STEP(stage, 2), LEAVE(stage)])
-            else:
-                await play(world, [STEP(stage, 1), KILL(stage, "after_publish", soon=True)])
+        else:
+            await play(world, [STEP("ingest", 2), KILL("ingest", "after_publish", soon=True)])
+            await play(world, [KILL("judge", "after_commit", skip=1, soon=True)])
+    assert sum(world.stands("ingest", p) or 0 for p in range(2)) > len(SENT.messages) // 2  # none stands still
     assert len(world.groups["judge"].members) <= 1
     await world.drain(SENT.end)
     found = facts(world)
