@@ -264,3 +264,15 @@ def test_which_rows_are_bad(rule: LimitRule, value: float, bad: bool) -> None:
 def test_rules_that_make_no_sense_are_refused(given: dict[str, float | str], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         LimitRule(**given)  # type: ignore[arg-type]
+
+
+def test_a_limit_taken_out_right_after_its_alarm_is_resolved() -> None:
+    """Mutation: read `back_from` for `alarm` in `Limits.from_state`."""
+    settings = settings_of(FNR)
+    section = section_of(settings)
+    limits, values = Limits(section, settings), missed(5_000, 0.4, 3).reshape(-1, PER_PANE)
+    for i, pane in enumerate(values):
+        if feed(limits, pane, first=i):
+            break
+    after = Limits.from_state(section, DetectionSettings(), limits.to_state())
+    assert after.in_alarm == [] and after.dropped == [FNR.monitor]
