@@ -34,6 +34,7 @@ def shares(monitors: int) -> WitnessTable:
         monitor=np.arange(monitors),
         a=np.ones((monitors, 2)),
         b=np.zeros((monitors, 2)),
+        tail=np.zeros((monitors, 2, 5)),
         slope=np.stack([slope] * monitors),
         offset=np.stack([offset] * monitors),
         log_weight=np.broadcast_to(np.log([1 / 6, 1 / 6, 1 / 6, 1e-300, 1e-300]), (monitors, 2, 5)),

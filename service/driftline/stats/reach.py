@@ -13,7 +13,7 @@ from driftline.stats.codes import MISSING
 from driftline.stats.section import ColumnReference, Section
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.units import DAY_MS
-from driftline.stats.witness import SIGNS, Witness, bernoulli_evidence, tilt_evidence
+from driftline.stats.witness import SIGNS, Witness, bernoulli_evidence, tail_variance, tilt_evidence
 from driftline.stats.wording import number
 
 
@@ -58,7 +58,8 @@ def expected_delay(
     if cells is None or (witness.share and not 0.0 <= witness.mu + shift <= 1.0):
         return None
     slope, offset = cells
-    growth = float((slope * (witness.mu + shift) + offset).max()) / witness.inflation(unit)
+    variance = witness.inflation(unit) + tail_variance(column.common, witness.sigma, slope)
+    growth = float(((slope * (witness.mu + shift) + offset) / variance).max())
     if growth <= 0.0 or abs(shift) <= witness.eps:
         return None
     nats = log_threshold - math.log(witness.weight / (5.0 * (witness.up + witness.down))) - math.log(length)

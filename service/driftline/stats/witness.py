@@ -13,6 +13,7 @@ Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential ch
 
 from __future__ import annotations
 
+import math
 from typing import Final, Literal
 
 import msgspec
@@ -69,6 +70,20 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def share(self) -> bool:
         return self.form in ("below", "is")
+
+
+def tail_variance(common: float, sigma: float, slope: Floats) -> Floats:
+    """What cells of these slopes add to the variance of a unit's mean, in sigma^2, because what the events of a pane
+    have in common, of variance `common` in theirs, also enters witnesses squared: as (e^2 - common) / sqrt(2) into the
+    spread, which is the most curved of all.
+
+    Guarantee: let e be normal, v = a/n + b. At the tilt t = n_eff d, d = sigma slope, the cumulant of the unit's mean is
+    t^2 v / (2 (1 - c t)) or less, c = sqrt(2) common (that of a squared normal, Bernstein's form); evidence sets
+    n_eff d^2 / 2 against it, which is as much or more just where n_eff <= 1 / (v + c d). However many events a pane
+    holds: with 1 / v alone, more of them only laid bare the tail of e^2.
+
+    S. Boucheron, G. Lugosi, P. Massart, "Concentration Inequalities" (2013), section 2.4."""
+    return np.asarray(math.sqrt(2.0) * common * sigma * np.abs(slope))
 
 
 def witness_values(form: Form, bin_: int, scores: Floats) -> Floats:
