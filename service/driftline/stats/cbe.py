@@ -57,9 +57,9 @@ MONITOR_FIELDS: Final = (
 class WitnessTable:
     """The witnesses of a section, monitor after monitor; K witnesses, M monitors.
 
-    `monitor` int [K] ascending and every monitor present; `a`, `b` [K, 2], both lines of the variance; `tail` [K, 2, 5],
-    what each cell adds to it (`witness.tail_variance`); `slope`, `offset`, `log_weight` [K, 2, 5] (log prior of the
-    cell, -inf where it has none; each monitor's add up to 1); `back_slope`, `back_offset` [K, 2]."""
+    `monitor` int [K] ascending and every monitor present; `a`, `b` [K, 2], both lines of the variance; `tail`
+    [K, 2, 5], what each cell adds to it (`witness.tail_variance`); `slope`, `offset`, `log_weight` [K, 2, 5] (log
+    prior of the cell, -inf where it has none; each monitor's add up to 1); `back_slope`, `back_offset` [K, 2]."""
 
     monitor: Ints
     a: Floats

@@ -20,6 +20,7 @@ from driftline.stats.season import Season
 from driftline.stats.traffic import Traffic
 from driftline.stats.witness import (
     DOWN,
+    EFFECT_PRIOR,
     MISSING_BIN,
     SIGNS,
     UP,
@@ -230,7 +231,7 @@ def _witness_table(
             if cell is not None:
                 slope[row, s], offset[row, s] = cell
                 tail[row, s] = tail_variance(common[row], witness.sigma, slope[row, s])
-                weight[row, s] = witness.weight
+                weight[row, s] = witness.weight * np.asarray(EFFECT_PRIOR)
     sums = np.zeros(max(of, default=-1) + 1)
     np.add.at(sums, monitor, weight.sum(axis=(1, 2)))
     weight /= np.where(sums > 0.0, sums, 1.0)[monitor, None, None]
