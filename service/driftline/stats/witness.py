@@ -82,8 +82,9 @@ def tail_variance(common: float, sigma: float, slope: Floats) -> Floats:
 
     Guarantee: let e be normal, v = a/n + b. At the tilt t = n_eff d, d = sigma slope, the cumulant of the unit's mean
     is t^2 v / (2 (1 - c t)) or less, c = sqrt(2) common (that of a squared normal, in Bernstein's form). Evidence sets
-    n_eff d^2 / 2 against it, which is as much or more just where n_eff <= 1 / (v + c d): evidence of a quiet unit is
-    worth 1 at most however many events it holds. With 1 / v alone more events only lay bare the tail of e^2.
+    about n_eff d^2 / 2 against it (just that under a normal law), which is as much or more where
+    n_eff <= 1 / (v + c d): evidence of a quiet unit is then worth 1 at most, however many events it holds. With 1 / v
+    alone more events only lay bare the tail of e^2.
 
     S. Boucheron, G. Lugosi, P. Massart, "Concentration Inequalities" (2013), section 2.4."""
     return np.asarray(math.sqrt(2.0) * common * sigma * np.abs(slope))
