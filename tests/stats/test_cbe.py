@@ -25,6 +25,7 @@ def make_table(monitors: int = 2, a: float = 1.0, b: float = 0.0) -> WitnessTabl
         monitor=np.arange(monitors),
         a=np.full((monitors, 2), a),
         b=np.full((monitors, 2), b),
+        tail=np.zeros((monitors, 2, 5)),
         slope=np.stack([one[0]] * monitors),
         offset=np.stack([one[1]] * monitors),
         log_weight=np.full((monitors, 2, 5), math.log(0.1)),

@@ -5,6 +5,7 @@ The twin without shows that the test could see the loss: allowance, weights, pan
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import msgspec
@@ -14,12 +15,13 @@ import pytest
 from driftline.stats.block import PaneCounts
 from driftline.stats.budget import weights
 from driftline.stats.cbe import BlockDetector, WitnessTable
+from driftline.stats.monitors import ModelMonitors
 from driftline.stats.profile import Profile
 from driftline.stats.section import Section
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.stream_monitors import StreamMonitors
 from driftline.stats.witness import SIGNS, bernoulli_evidence, bernoulli_recovery
-from stats.worlds import DAY_EVENTS, PANE, Floats, panes_of, profile_of
+from stats.worlds import DAY_EVENTS, PANE, Floats, judge, panes_of, profile_of
 
 MU = 0.2
 
@@ -34,6 +36,7 @@ def shares(monitors: int) -> WitnessTable:
         monitor=np.arange(monitors),
         a=np.ones((monitors, 2)),
         b=np.zeros((monitors, 2)),
+        tail=np.zeros((monitors, 2, 5)),
         slope=np.stack([slope] * monitors),
         offset=np.stack([offset] * monitors),
         log_weight=np.broadcast_to(np.log([1 / 6, 1 / 6, 1 / 6, 1e-300, 1e-300]), (monitors, 2, 5)),
@@ -159,6 +162,30 @@ def test_pane_variance_holds_at_ten_times_the_traffic(pane_variance: bool) -> No
     section = one(profile) if pane_variance else altered(one(profile), b=0.0, b_within=0.0)
     total = alarms(section, settings, panes, profile.judged_from)
     assert (total <= budget(10.0)) == pane_variance
+
+
+@pytest.mark.parametrize("tail", [True, False])
+def test_no_pane_proves_what_its_square_can_do(tail: bool) -> None:
+    """Four columns with an effect of the pane of 10 % of the variance, learnt at 100 events a pane, judged at 1,000;
+    one false alarm allowed in the 1,000 panes judged. The spread and what columns do together hear it squared.
+
+    Mutation: 0 from `witness.tail_variance`; its twin here is that."""
+    settings = DetectionSettings(arl0_days=1_000 * PANE / 86_400_000)
+    rng = np.random.default_rng(3)
+    names = [f"features.x{i}" for i in range(4)]
+
+    def with_effects(panes: int, per: int) -> Floats:
+        return np.repeat(rng.normal(0, 0.1**0.5, panes), per) + rng.normal(0, 0.9**0.5, panes * per)
+
+    profile = profile_of({name: with_effects(400, 100) for name in names}, settings)
+    panes = panes_of(profile, "predictions", {name: with_effects(1_000, 1_000) for name in names}, per=1_000)
+    section = one(profile)
+    if not tail:
+        for name in ("table", "joint_table"):
+            table: WitnessTable = getattr(section, name)
+            vars(section)[name] = dataclasses.replace(table, tail=np.zeros_like(table.tail))
+    found = [change for _, change in judge(ModelMonitors(profile, settings), "predictions", panes)]
+    assert (sum(change.state == "alarm" for change in found) <= budget(1.0)) == tail
 
 
 def test_arl0_counts_days_or_events() -> None:

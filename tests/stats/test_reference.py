@@ -47,7 +47,7 @@ def test_a_numeric_column_has_thirteen_witnesses() -> None:
     assert [w.form for w in found.witnesses] == ["below"] * 11 + ["mean", "spread"]
     assert sum(w.weight for w in found.witnesses) == pytest.approx(1.0)
     assert {w.form: w.weight for w in found.witnesses if w.form in ("mean", "spread")} == pytest.approx(
-        {"mean": 0.25, "spread": 0.125}
+        {"mean": 0.35, "spread": 0.125}
     )
     levels = [w.mu for w in found.witnesses[:11]]
     assert levels == pytest.approx([0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98], abs=0.003)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from driftline.stats.witness import (
     SIGNS,
     bernoulli_evidence,
     bernoulli_recovery,
+    tail_variance,
     tilt_evidence,
     tilt_recovery,
     witness_values,
@@ -67,3 +70,17 @@ def test_functions_of_the_bins() -> None:
     assert witness_values("below", 2, VALUES)[:4].tolist() == [1.0, 1.0, 0.0, 0.0]
     assert witness_values("is", 3, VALUES).nonzero()[0].tolist() == [3]
     assert witness_values("spread", 0, VALUES)[:5].tolist() == [4.0, 1.0, 0.0, 1.0, 9.0]
+
+
+@pytest.mark.parametrize("common", [0.001, 0.05, 0.3])
+@pytest.mark.parametrize("n", [30.0, 100.0, 1e4, 1e9])
+def test_a_squared_normal_is_no_evidence(common: float, n: float) -> None:
+    """The spread of n events of which `common` is all of a pane's: evidence is worth 1 at most, however many they are.
+
+    Mutation: 0 from `tail_variance`."""
+    for d in EFFECTS:
+        tilt = d / (1.0 / n + common**2 + tail_variance(common, 2.0, np.array([d / 2.0]))[0])
+        s = common / math.sqrt(2.0)
+        assert 2.0 * tilt * s < 1.0
+        cumulant = tilt**2 / n / 2.0 - tilt * s - 0.5 * math.log1p(-2.0 * tilt * s)
+        assert cumulant <= tilt * d / 2.0

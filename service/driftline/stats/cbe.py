@@ -4,7 +4,8 @@ Guarantee: with mixture M_j of monitor j and weights v_j that sum to 1, sum_j v_
 supermartingale as long as every witness stays within its eps of the reference. So an alarm where
 ln M_j >= ln(arl0 / v_j) is false at most once in `arl0` days of traffic (or events) on average, whatever the
 traffic does, and whatever ties the monitors together. With n_eff in place of n this is an approximation, checked by
-simulation.
+simulation; a cell's n_eff is 1 / (a/n + b + its `tail`), which keeps it one where what a pane has in common enters a
+witness squared (`witness.tail_variance`).
 
     R_k = (dt_k + R_{k-1}) exp(l_k),   M = sum_f w_f sum_s sum_d R(f, s, d) / (signs x sizes)
 
@@ -56,13 +57,14 @@ MONITOR_FIELDS: Final = (
 class WitnessTable:
     """The witnesses of a section, monitor after monitor; K witnesses, M monitors.
 
-    `monitor` int [K] ascending and every monitor present; `a`, `b` [K, 2], both lines of the variance; `slope`,
-    `offset`, `log_weight` [K, 2, 5] (log prior of the cell, -inf where it has none; each monitor's add up to 1);
-    `back_slope`, `back_offset` [K, 2]."""
+    `monitor` int [K] ascending and every monitor present; `a`, `b` [K, 2], both lines of the variance; `tail`
+    [K, 2, 5], what each cell adds to it (`witness.tail_variance`); `slope`, `offset`, `log_weight` [K, 2, 5] (log
+    prior of the cell, -inf where it has none; each monitor's add up to 1); `back_slope`, `back_offset` [K, 2]."""
 
     monitor: Ints
     a: Floats
     b: Floats
+    tail: Floats
     slope: Floats
     offset: Floats
     log_weight: Floats
@@ -71,9 +73,10 @@ class WitnessTable:
 
     def __post_init__(self) -> None:
         k = len(self.monitor)
-        shapes = [x.shape for x in (self.a, self.b, self.slope, self.offset, self.log_weight)]
-        if shapes != [(k, 2), (k, 2), (k, 2, 5), (k, 2, 5), (k, 2, 5)] or self.back_slope.shape != (k, 2):
-            raise ValueError(f"a table of {k} witnesses has arrays of shapes {shapes}")
+        shapes = [x.shape for x in (self.a, self.b, self.back_slope)]
+        cells = [x.shape for x in (self.tail, self.slope, self.offset, self.log_weight)]
+        if shapes != [(k, 2)] * 3 or cells != [(k, 2, 5)] * 4:
+            raise ValueError(f"a table of {k} witnesses has arrays of shapes {shapes + cells}")
         if k and not np.array_equal(np.unique(self.monitor), np.arange(self.monitor[-1] + 1)):
             raise ValueError("witnesses are not grouped by monitor")
 
@@ -137,9 +140,11 @@ class BlockDetector:
         inflation = (t.a / np.maximum(n, 1.0)[:, None] + t.b).max(axis=1) * ratio
         n_eff = np.where(seen, 1.0 / inflation, 0.0)
         self._recover(due & (self.alarm >= 0), y, n, n_eff, start)
-        return self._accumulate(due & (self.alarm < 0), y, n, n_eff, length, start)
+        return self._accumulate(due & (self.alarm < 0), y, n, n_eff, ratio, length, start)
 
-    def _accumulate(self, due: Bools, y: Floats, n: Floats, n_eff: Floats, length: Floats, start: Starts) -> Floats:
+    def _accumulate(
+        self, due: Bools, y: Floats, n: Floats, n_eff: Floats, ratio: Floats, length: Floats, start: Starts
+    ) -> Floats:
         t = self.table
         evidence = np.full(due.shape, -np.inf)
         k = np.flatnonzero(due[t.monitor])
@@ -148,8 +153,9 @@ class BlockDetector:
         of = t.monitor[k]
         log_dt = np.log(length[of])[:, None, None]
         w = n_eff[k, None, None]
-        ratio = w * (t.slope[k] * y[k, None, None] + t.offset[k])
-        now = np.logaddexp(log_dt, self.log_r[k]) + ratio
+        trusted = w / (1.0 + w * ratio[k, None, None] * t.tail[k])
+        gain = trusted * (t.slope[k] * y[k, None, None] + t.offset[k])
+        now = np.logaddexp(log_dt, self.log_r[k]) + gain
         self.log_r[k] = now
         goes_on = t.slope[k] * self.sum_y[k] + t.offset[k] * self.sum_w[k] > 0.0
         self.onset[k] = np.where(goes_on, self.onset[k], start[of, None, None])

@@ -1,6 +1,6 @@
 """Which witnesses a column has, and what is known of each before its variance is fitted.
 
-Numeric: shares at the reference quantiles .02 .1 .2 ... .9 .98, winsorised mean (prior 1/4) and spread (1/8).
+Numeric: shares at the reference quantiles .02 .1 .2 ... .9 .98, winsorised mean (prior .35) and spread (1/8).
 Categorical: the share of each category of 1 % or more, of the others. Error: its rate, and loss: its mean, both only
 upwards. What is missing, unseen or out of range is asked in `quality`.
 """
@@ -20,7 +20,7 @@ from driftline.stats.witness import SMALL_SHARE, Form, share_step
 
 Floats = NDArray[np.float64]
 
-MEAN_WEIGHT: Final = 0.25
+MEAN_WEIGHT: Final = 0.35
 SPREAD_WEIGHT: Final = 0.125
 TAILED: Final = ("abs_error", "latency_ms")
 LOSSES: Final = ("abs_error", "loss")

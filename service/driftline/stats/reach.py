@@ -1,7 +1,7 @@
 """What a monitor can notice, and how fast: from its reference alone.
 
 A shift of a witness beyond its allowance makes evidence grow by so many nats a unit, from the length of one unit on the
-clock, with which every unit starts evidence anew, times the prior of the cell that grows fastest, up to arl0 / v.
+clock, with which every unit starts evidence anew, times the prior of the cell that gets there first, up to arl0 / v.
 Delays are in whole units. Other witnesses of the monitor may see the same shift sooner.
 """
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from driftline.stats.codes import MISSING
 from driftline.stats.section import ColumnReference, Section
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.units import DAY_MS
-from driftline.stats.witness import SIGNS, Witness, bernoulli_evidence, tilt_evidence
+from driftline.stats.witness import EFFECT_PRIOR, SIGNS, Witness, bernoulli_evidence, tail_variance, tilt_evidence
 from driftline.stats.wording import number
 
 
@@ -58,10 +60,12 @@ def expected_delay(
     if cells is None or (witness.share and not 0.0 <= witness.mu + shift <= 1.0):
         return None
     slope, offset = cells
-    growth = float((slope * (witness.mu + shift) + offset).max()) / witness.inflation(unit)
-    if growth <= 0.0 or abs(shift) <= witness.eps:
+    variance = witness.inflation(unit) + tail_variance(column.common, witness.sigma, slope)
+    growth = (slope * (witness.mu + shift) + offset) / variance
+    grows = growth > 0.0
+    if abs(shift) <= witness.eps or not grows.any():
         return None
-    nats = log_threshold - math.log(witness.weight / (5.0 * (witness.up + witness.down))) - math.log(length)
+    growth, prior = growth[grows], witness.weight / (witness.up + witness.down) * np.asarray(EFFECT_PRIOR)[grows]
     # Every unit since the shift is a start of its own: a geometric sum.
-    nats += math.log(-math.expm1(-growth))
-    return max(1, math.ceil(nats / growth)) * math.ceil(unit)
+    nats = log_threshold - np.log(prior * length) + np.log(-np.expm1(-growth))
+    return max(1, math.ceil(float((nats / growth).min()))) * math.ceil(unit)

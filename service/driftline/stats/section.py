@@ -21,6 +21,7 @@ from driftline.stats.segments import PREFIX
 from driftline.stats.traffic import Traffic
 from driftline.stats.witness import (
     DOWN,
+    EFFECT_PRIOR,
     MISSING_BIN,
     SIGNS,
     UP,
@@ -28,6 +29,7 @@ from driftline.stats.witness import (
     Witness,
     bernoulli_evidence,
     bernoulli_recovery,
+    tail_variance,
     tilt_evidence,
     tilt_recovery,
     witness_values,
@@ -93,6 +95,11 @@ class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         if self.aspect == "quality":
             return f"{self.name}:quality"
         return f"{self.name}:rate" if self.kind == "rate" else f"{self.name}:distribution"
+
+    @cached_property
+    def common(self) -> float:
+        """The largest part of the variance of an event that all of a pane may have in common."""
+        return max((max(w.b, w.b_within) for w in self.witnesses), default=0.0)
 
     @cached_property
     def coarse_map(self) -> NDArray[np.intp]:
@@ -190,23 +197,32 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         columns = self.monitored
         monitor = [j for j, column in enumerate(columns) for _ in column.witnesses]
         pairs = [(column, witness) for column in columns for witness in column.witnesses]
-        return _witness_table(monitor, [(w, column.values(w), column.shares) for column, w in pairs])
+        common = [column.common for column, _ in pairs]
+        return _witness_table(monitor, common, [(w, column.values(w), column.shares) for column, w in pairs])
 
     @cached_property
     def joint_table(self) -> WitnessTable:
         """The witnesses of `joint`."""
         if self.joint is None:
-            return _witness_table([], [])
-        witnesses = zip(self.joint.witnesses, *self.joint.law, strict=True)
-        return _witness_table([0] * len(self.joint.witnesses), list(witnesses))
+            return _witness_table([], [], [])
+        witnesses = list(zip(self.joint.witnesses, *self.joint.law, strict=True))
+        of_column = {column.name: column.common for column in self.columns}
+        common = [
+            max(witness.b, witness.b_within, *(of_column[name] for name in group))
+            for witness, group in zip(self.joint.witnesses, self.joint.groups, strict=True)
+        ]
+        return _witness_table([0] * len(witnesses), common, witnesses)
 
 
-def _witness_table(of: list[int], witnesses: list[tuple[Witness, Floats, Floats]]) -> WitnessTable:
-    """`of`: the monitor of each witness, which comes with its values and the law of these in the reference."""
+def _witness_table(
+    of: list[int], common: list[float], witnesses: list[tuple[Witness, Floats, Floats]]
+) -> WitnessTable:
+    """`of`: the monitor of each witness, which comes with its values and the law of these in the reference; `common`:
+    what a pane has in common there (`ColumnReference.common`)."""
     k = len(of)
     monitor = np.array(of, np.intp)
     slope, offset = np.zeros((k, 2, 5)), np.zeros((k, 2, 5))
-    weight = np.zeros((k, 2, 5))
+    weight, tail = np.zeros((k, 2, 5)), np.zeros((k, 2, 5))
     back_slope, back_offset = np.zeros((k, 2)), np.zeros((k, 2))
     for row, (witness, f, law) in enumerate(witnesses):
         directions = [s for s, wanted in ((UP, witness.up), (DOWN, witness.down)) if wanted]
@@ -219,7 +235,8 @@ def _witness_table(of: list[int], witnesses: list[tuple[Witness, Floats, Floats]
                 back_slope[row, s], back_offset[row, s] = tilt_recovery(f, law, witness.mu, witness.eps, SIGNS[s])
             if cell is not None:
                 slope[row, s], offset[row, s] = cell
-                weight[row, s] = witness.weight
+                tail[row, s] = tail_variance(common[row], witness.sigma, slope[row, s])
+                weight[row, s] = witness.weight * np.asarray(EFFECT_PRIOR)
     sums = np.zeros(max(of, default=-1) + 1)
     np.add.at(sums, monitor, weight.sum(axis=(1, 2)))
     weight /= np.where(sums > 0.0, sums, 1.0)[monitor, None, None]
@@ -229,6 +246,7 @@ def _witness_table(of: list[int], witnesses: list[tuple[Witness, Floats, Floats]
         monitor=monitor,
         a=np.array([(witness.a, witness.a_within) for witness, _, _ in witnesses]).reshape(-1, 2),
         b=np.array([(witness.b, witness.b_within) for witness, _, _ in witnesses]).reshape(-1, 2),
+        tail=tail,
         slope=slope,
         offset=offset,
         log_weight=log_weight,

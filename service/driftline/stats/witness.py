@@ -13,6 +13,7 @@ Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential ch
 
 from __future__ import annotations
 
+import math
 from typing import Final, Literal
 
 import msgspec
@@ -30,6 +31,9 @@ DOWN: Final = 1
 SIGNS: Final = (1.0, -1.0)
 EFFECTS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Sizes d in reference SDs of the witness."""
+EFFECT_PRIOR: Final = (0.1, 0.3, 0.35, 0.15, 0.1)
+"""Weights of the sizes. A nat costs most time at .05, where nobody waits for a few per cent more, and none at .8, where
+a single unit says more than enough."""
 
 SMALL_SHARE: Final = 0.01
 """Shares below this are given the step and the smallest effect of this one: a share of 0 has neither."""
@@ -69,6 +73,21 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def share(self) -> bool:
         return self.form in ("below", "is")
+
+
+def tail_variance(common: float, sigma: float, slope: Floats) -> Floats:
+    """What cells of these slopes add to the variance of a unit's mean, in sigma^2, because what the events of a pane
+    have in common, of variance `common` in theirs, also enters witnesses squared: as (e^2 - common) / sqrt(2) into the
+    spread, which is the most curved of all.
+
+    Guarantee: let e be normal, v = a/n + b. At the tilt t = n_eff d, d = sigma slope, the cumulant of the unit's mean
+    is t^2 v / (2 (1 - c t)) or less, c = sqrt(2) common (that of a squared normal, in Bernstein's form). Evidence sets
+    about n_eff d^2 / 2 against it (just that under a normal law), which is as much or more where
+    n_eff <= 1 / (v + c d): evidence of a quiet unit is then worth 1 at most, however many events it holds. With 1 / v
+    alone more events only lay bare the tail of e^2.
+
+    S. Boucheron, G. Lugosi, P. Massart, "Concentration Inequalities" (2013), section 2.4."""
+    return np.asarray(math.sqrt(2.0) * common * sigma * np.abs(slope))
 
 
 def witness_values(form: Form, bin_: int, scores: Floats) -> Floats:
