@@ -10,7 +10,8 @@ import msgspec
 from driftline.contracts.records import Effect, Severity
 
 Cause = Literal["performance", "prediction", "data", "quality", "service", "retraining", "notification"]
-AlertStatus = Literal["open", "updated", "resolved"]
+AlertStatus = Literal["open", "updated", "acknowledged", "repeated", "escalated", "resolved", "reopened"]
+"""`repeated`: nothing is new but that it lasts; `escalated`: nobody has acknowledged it for long."""
 
 
 class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,10 +28,24 @@ class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
     n: int | None = None
 
 
+class Also(msgspec.Struct, frozen=True, kw_only=True):
+    """Another model's incident of the same cause, told together with this one."""
+
+    incident: str
+    model: str
+    version: str
+    sentence: str
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """What people are told of an incident. There is one open incident per model version and cause; each of its
     transitions is one alert. `monitors` are those now in alarm, the gravest first, ten at the most; `count` is of
     all of them. Times are ms since the epoch, of event time. `evidence` summarises the gravest five.
+
+    `part_of`: the incident of another model that this one is told with, because both show the same `upstream`
+    column; `also`: those that are told with this one, ten at the most, of `models` in all. `advice`: what to do next.
+    `by` and `note`: who acknowledged, silenced or resolved it, and why. `held`: why nobody was notified of this
+    transition (silenced, inhibited, told with another); None: whoever the routes name was.
 
     `id` is a function of the incident and the transition, so a re-delivery carries the same id."""
 
@@ -49,6 +64,15 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     onset: int | None = None
     evidence: list[Witnessed] = []
     request: str | None = None
+    team: str | None = None
+    advice: str = ""
+    upstream: str | None = None
+    part_of: str | None = None
+    also: list[Also] = []
+    models: int = 1
+    by: str | None = None
+    note: str | None = None
+    held: str | None = None
     details: dict[str, str | int | float | bool | None] = {}
 
 

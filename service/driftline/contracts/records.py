@@ -38,6 +38,15 @@ class UnitChange(msgspec.Struct, frozen=True, kw_only=True):
     offset: float
 
 
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution then and now, for a picture: at most 20 bars, their `labels`, their shares in the `reference`
+    and since the onset (`current`)."""
+
+    labels: list[str]
+    reference: list[float]
+    current: list[float]
+
+
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """What moved: the witness (a share, a mean, a spread), from the reference's value to the present one. `parts`:
     the parts of the distribution that contribute most, largest first, three at the most."""
@@ -47,6 +56,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     current: Estimate
     parts: list[Part] = []
     unit_change: UnitChange | None = None
+    shape: Shape | None = None
 
 
 class Distances(msgspec.Struct, frozen=True, kw_only=True):
