@@ -162,17 +162,44 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     label_delay_ms: int | None = None
 
 
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """Which incidents: those that everything given here fits. Names are patterns (`*`, `?`, `[ab]`), and an absent one
+    fits all. `monitor` has to fit each monitor in alarm, so that what is not meant is still told. `up_to`: the
+    gravest that fits; what is graver is told all the same."""
+
+    model: str | None = None
+    version: str | None = None
+    team: str | None = None
+    cause: Cause | None = None
+    monitor: str | None = None
+    up_to: Severity | None = None
+
+
+CommandWhat = Literal["tick", "retrain", "ack", "resolve", "silence", "expire"]
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """Something react is to do. `tick`: event time has come to `time`, and these are the facts it has asked for.
-    `retrain`: a person wants `model` retrained; `time` is then the wall clock, and decides nothing."""
+    """Something react is to do. `tick`: event time has come to `time`, and these are the facts it has asked for. The
+    others are a person's (`by`, for a `reason`); their `time` is the wall clock, and decides nothing.
+
+    `retrain`: a `model`. `ack`, `resolve`: an `incident`. `silence`: nobody is told of what `match` fits, from event
+    time `since` (else now) to `until`, or for `for_ms`; `expire` ends the `silence` of that id, which is the id of the
+    command that made it."""
 
     id: str
-    what: Literal["tick", "retrain"]
+    what: CommandWhat
     time: int
     model: str | None = None
     version: str | None = None
     reason: str | None = None
     facts: list[Fact] = []
+    by: str | None = None
+    incident: str | None = None
+    silence: str | None = None
+    match: Match | None = None
+    since: int | None = None
+    until: int | None = None
+    for_ms: int | None = None
 
 
 def content_id(*parts: str | int) -> str:

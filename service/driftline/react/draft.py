@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -22,13 +22,27 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """What a digest route tells at `due` (ms of event time): how things stand, the gravest first; `more` beyond those.
+    The alerts in it are on no topic."""
+
+    name: str
+    due: int
+    alerts: list[Alert]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Reaction:
-    """The new state, what to publish, which models changed, and what to log."""
+    """The new state, what to publish, which models changed, and what to log. Of the alerts in the outbox, people are
+    told of those that are not `held`. `forgotten`: keys (ids of incidents) of which nothing will be said any more."""
 
     state: State
     outbox: list[Said]
     dirty: frozenset[str]
     notes: list[Note]
+    digests: list[Digest] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
 
 
 class Draft:
