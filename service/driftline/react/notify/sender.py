@@ -11,8 +11,8 @@ import stamina
 
 from driftline.errors import Transient
 from driftline.react.draft import Said
-from driftline.react.notify.address import Refused
-from driftline.react.notify.webhook import TryLater
+from driftline.react.notify.notification import Refused
+from driftline.react.notify.notification import TryLater
 from driftline.react.observe import ReactObserver
 from driftline.react.worker import ReactWorker
 from driftline.runtime.retry import Sleep
