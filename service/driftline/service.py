@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+from driftline import __version__
 from driftline.answering import CONDITION, watch_servers
 from driftline.clock import SystemClock
 from driftline.config.model import Config
@@ -58,6 +59,7 @@ class Service:
         self._writer = KafkaWriter(self._kafka)
         self._registry = ProfileRegistry(self._reader, config.topics.profiles, self._clock)
         self._metrics = Metrics()
+        self._metrics.set("driftline_info", 1, version=__version__, fingerprint=config.fingerprint())
         self._progress = Progress(config.runtime.watchdog_s, self._clock)
         self._readiness = Readiness(("started", "state", "store", "log", CONDITION))
 

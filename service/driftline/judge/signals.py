@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from driftline.contracts.blocks import NO_WATERMARK
-from driftline.contracts.records import Signal, signal_id
+from driftline.contracts.records import Signal, SignalState, signal_id
 from driftline.judge.model import REFERENCE_MONITOR, ModelState
 from driftline.outgoing import signal_record
 from driftline.registry import ModelKey
@@ -22,6 +24,7 @@ class Speaker:
         self._topic = topic
         self._said = said
         self._records: list[Outgoing] = []
+        self.states: Counter[SignalState] = Counter()
         self.size = 0
 
     def drain(self) -> list[Outgoing]:
@@ -137,4 +140,5 @@ class Speaker:
     def add(self, signal: Signal) -> None:
         record = signal_record(self._topic, signal)
         self._records.append(record)
+        self.states[signal.state] += 1
         self.size += len(record.value or b"")

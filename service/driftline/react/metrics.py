@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 from driftline.contracts.reactions import Alert
+from driftline.react.causes import rank
 from driftline.react.draft import Note, Said
 from driftline.react.observe import ReactObserver
+from driftline.react.state import Incident, Model, State
 from driftline.telemetry.logs import log
 from driftline.telemetry.loop_metrics import LoopMetrics
 
@@ -19,6 +24,20 @@ class ReactMetrics(LoopMetrics, ReactObserver):
     def released(self, stage: str, partition: int, reason: str) -> None:
         super().released(stage, partition, reason)
         self._metrics.set("driftline_react_active", 0)
+        self.stands(State())
+
+    def stands(self, state: State) -> None:
+        """The gravest incidents have the room that the label `model` leaves."""
+        counts = Counter(
+            (model.name, incident.cause, incident.severity)
+            for model in state.models.values()
+            for incident in _incidents_of(model)
+        )
+        ranked = sorted(counts.items(), key=lambda item: (-rank(item[0][2]), item[0]))
+        self._metrics.show(
+            "driftline_incidents_open",
+            [({"model": model, "cause": cause, "severity": severity}, n) for (model, cause, severity), n in ranked],
+        )
 
     def said(self, said: Said) -> None:
         if isinstance(said, Alert):
@@ -49,3 +68,10 @@ class ReactMetrics(LoopMetrics, ReactObserver):
     def notified(self, id: str, outcome: str, detail: str) -> None:
         self._metrics.inc("driftline_notifications_total", outcome=outcome)
         log(f"notification.{outcome}", id=id, detail=detail)
+
+
+def _incidents_of(model: Model) -> Iterator[Incident]:
+    for version in model.versions.values():
+        yield from version.incidents.values()
+    if model.trouble is not None:
+        yield model.trouble

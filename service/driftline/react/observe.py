@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from driftline.react.draft import Note, Said
+from driftline.react.state import State
 from driftline.runtime.observe import Observer
 
 
@@ -13,6 +14,9 @@ class ReactObserver(Observer):
         """An alert or a request has been published (again, after a crash)."""
 
     def noted(self, note: Note) -> None: ...
+
+    def stands(self, state: State) -> None:
+        """The state as written last; one without models when this instance is no longer active."""
 
     def pending(self, notifications: int) -> None:
         """How many notifications wait to be sent."""

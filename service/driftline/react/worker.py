@@ -280,6 +280,7 @@ class ReactWorker:
             self._rebuilding, self._known = False, frozenset()
             await self._write(_Made(msgspec.structs.replace(self._state, rebuilding=False)))
         self._observer.owned(NAME, 0, self._state.positions.get("signals", 0), 0)
+        self._observer.stands(self._state)
         self.changed.set()
         return self._state
 
@@ -370,6 +371,8 @@ class ReactWorker:
         size = sum(map(len, write.set.values())) + len(write.outbox)
         self._observer.committed(NAME, 0, verdict.value, size)
         self._state = made.state
+        if made.dirty:
+            self._observer.stands(made.state)
         self.pending.apply(changed, deleted)
         for id in dropped:
             self._observer.dropped(id)
