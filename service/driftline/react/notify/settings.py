@@ -50,12 +50,14 @@ class PagerDutySettings:
 
 @dataclass(frozen=True, slots=True)
 class AlertmanagerSettings:
-    """`url`: without `/api/v2/alerts`. With `username` and `password`, or with `token`, it is called with these."""
+    """`url`: without `/api/v2/alerts`. With `username` and `password`, or with `token`, it is called with these.
+    `valid_s`: how long an alert that is not repeated stays in force there."""
 
     url: str = field(repr=False)
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    valid_s: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
