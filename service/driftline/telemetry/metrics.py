@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client import disable_created_metrics as _without_created_series
@@ -112,7 +113,7 @@ class Metrics:
         held.add(series)
         return series
 
-    def _value(self, metric: Metric, label: Label, value: str, held: set[str]) -> str:
+    def _value(self, metric: Metric, label: Label, value: str, held: AbstractSet[str]) -> str:
         room = value in label.values if label.values else value in held or len(held - {OTHER}) < label.cap
         if room or value == OTHER:
             return value
