@@ -19,6 +19,7 @@ from driftline.cli import (  # noqa: E402
     reference,
     retrain,
     run,
+    simulate,
     status,
     tail,
     topics,
@@ -29,6 +30,7 @@ from driftline.cli.app import app  # noqa: E402
 app.command(epilog=demo.EXAMPLES)(demo.demo)
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=publish.EXAMPLES)(publish.publish)
+app.command(epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command(epilog=tail.EXAMPLES)(tail.tail)
 app.command(epilog=retrain.EXAMPLES)(retrain.retrain)
 app.command(epilog=status.EXAMPLES)(status.status)
