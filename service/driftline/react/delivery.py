@@ -1,34 +1,44 @@
-"""What becomes of notifications, as an incident of its own: it is on `alerts`, and is never notified itself."""
+"""What becomes of notifications, as an incident of its own, which other receivers are told of.
+
+Its monitors are `notify:NAME` of the receivers that refuse; whoever routes it leaves these out.
+"""
 
 from __future__ import annotations
 
-from driftline.contracts.reactions import content_id
+from driftline.contracts.reactions import Witnessed
+from driftline.react.advice import NOTIFIES
 from driftline.react.draft import Draft, Reaction
-from driftline.react.incidents import resolve, tell
+from driftline.react.incidents import opened, resolve
 from driftline.react.settings import ReactSettings
-from driftline.react.state import Incident, State
+from driftline.react.state import State
+from driftline.react.telling import changed
 
 
-def delivered(state: State, id: str, error: str | None, settings: ReactSettings) -> Reaction:
-    """`id`: of an alert or a request. `error`: why the receiver will never take it (None: it has). One incident is
-    open while it refuses; the first that it takes again resolves it."""
+def delivered(state: State, receiver: str, id: str, error: str | None, settings: ReactSettings) -> Reaction:
+    """`id`: of a notification. `error`: why the receiver will never take it (None: it has). A receiver is in alarm
+    from its first refusal to the first notification that it takes again. `error` is made by channels, and never says
+    a secret."""
     draft = Draft(state, settings)
-    known = draft.look("")
+    known, monitor = draft.look(""), NOTIFIES + receiver
     incident = known.versions[""].incidents.get("notification") if known and "" in known.versions else None
-    if error is None and incident is not None:
+    refuses = incident is not None and monitor in incident.monitors
+    if error is None and refuses:
         service = draft.version("", "")
         held = service.incidents["notification"]
-        resolve(draft, service, held, "", "", "The webhook takes notifications again.")
-    elif error is not None and incident is None:
-        sentence = f"The webhook refuses a notification for good: {error}. See notify.url; it is on its topic."
-        incident = Incident(
-            id=content_id("incident", "", "", "notification", id),
-            cause="notification",
-            opened=draft.now,
-            sentence=sentence,
-            severity="error",
-            told=draft.now,
-        )
-        draft.version("", "").incidents["notification"] = incident
-        tell(draft, incident, "open", "", "", {"id": id, "error": error})
+        held.leave(monitor)
+        sentence = f"The receiver {receiver} takes notifications again."
+        if held.count:
+            changed(draft, "", "", held)
+        else:
+            resolve(draft, service, held, "", "", sentence)
+    elif error is not None and not refuses:
+        sentence = f"The receiver {receiver} refuses a notification for good: {error}. It is on its topic."
+        witnessed = Witnessed(monitor=monitor, signal=id, severity="error", sentence=sentence, time=draft.now)
+        if incident is None:
+            opened(draft, "", "", "notification", witnessed)
+        else:
+            held = draft.version("", "").incidents["notification"]
+            held.join(witnessed)
+            held.sentence = sentence
+            changed(draft, "", "", held)
     return draft.done()

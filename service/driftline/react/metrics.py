@@ -9,7 +9,8 @@ from driftline.contracts.reactions import Alert
 from driftline.react.causes import rank
 from driftline.react.draft import Note, Said
 from driftline.react.observe import ReactObserver
-from driftline.react.state import Incident, Model, State
+from driftline.react.incident import Incident
+from driftline.react.state import Model, State
 from driftline.telemetry.logs import log
 from driftline.telemetry.loop_metrics import LoopMetrics
 
@@ -58,20 +59,18 @@ class ReactMetrics(LoopMetrics, ReactObserver):
     def noted(self, note: Note) -> None:
         log(note.event, **note.fields)
 
-    def pending(self, notifications: int) -> None:
-        self._metrics.set("driftline_notifications_pending", notifications)
+    def pending(self, receiver: str, notifications: int) -> None:
+        self._metrics.set("driftline_notifications_pending", notifications, receiver=receiver)
 
-    def dropped(self, id: str) -> None:
-        self._metrics.inc("driftline_notifications_total", outcome="dropped")
-        log("notification.dropped", id=id)
+    def dropped(self, receiver: str, id: str) -> None:
+        self._metrics.inc("driftline_notifications_total", receiver=receiver, outcome="dropped")
+        log("notification.dropped", receiver=receiver, id=id)
 
-    def notified(self, id: str, outcome: str, detail: str) -> None:
-        self._metrics.inc("driftline_notifications_total", outcome=outcome)
-        log(f"notification.{outcome}", id=id, detail=detail)
+    def notified(self, receiver: str, id: str, outcome: str, detail: str) -> None:
+        self._metrics.inc("driftline_notifications_total", receiver=receiver, outcome=outcome)
+        log(f"notification.{outcome}", receiver=receiver, id=id, detail=detail)
 
 
 def _incidents_of(model: Model) -> Iterator[Incident]:
     for version in model.versions.values():
         yield from version.incidents.values()
-    if model.trouble is not None:
-        yield model.trouble

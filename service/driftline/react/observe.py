@@ -18,11 +18,11 @@ class ReactObserver(Observer):
     def stands(self, state: State) -> None:
         """The state as written last; one without models when this instance is no longer active."""
 
-    def pending(self, notifications: int) -> None:
-        """How many notifications wait to be sent."""
+    def pending(self, receiver: str, notifications: int) -> None:
+        """How many notifications wait for a receiver."""
 
-    def dropped(self, id: str) -> None:
-        """A notification gave way: too many wait."""
+    def dropped(self, receiver: str, id: str) -> None:
+        """A notification will not be sent: too many wait, or its receiver is configured no more."""
 
-    def notified(self, id: str, outcome: str, detail: str) -> None:
+    def notified(self, receiver: str, id: str, outcome: str, detail: str) -> None:
         """`outcome`: sent, retried or refused."""

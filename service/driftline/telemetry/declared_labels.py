@@ -27,6 +27,8 @@ FINGERPRINT: Final = capped("fingerprint", 1)
 MET: Final = closed("met", "paired", "waiting")
 MODEL_STATE: Final = closed("state", "learning", "watched")
 PARTITION_CHANGE: Final = closed("what", "assigned", "revoked", "abandoned", "fenced", "state_lost", "gap")
+RECEIVER: Final = capped("receiver", 50)
+"""As many as the configuration may name."""
 REASON: Final = closed("reason", *Reason)
 RETRIED: Final = closed("what", "poll", "acquire", "prepare", "read", "commit", "publish", "take_over", "tick")
 RULE: Final = closed("rule", *get_args(Rule))

@@ -25,7 +25,7 @@ class TryLater(Transient):
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to be told to one receiver. Exactly one of `alert`, `request`, `event` is given, or a `digest` of at
-    least one alert, or it is a `test`.
+    least one alert (and of `more` that are not in it), or it is a `test`.
 
     `id` is a function of the receiver and of what is told, so that a repeat after a crash is recognised. `key` names
     the incident as people see it (that of the model it is told with): the thread, the dedup key, for all that is
@@ -38,6 +38,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     request: RetrainingRequested | None = None
     event: Lifecycle | None = None
     digest: list[Alert] = []
+    more: int = 0
     test: bool = False
 
 
