@@ -1,44 +1,33 @@
-"""What becomes of notifications, as an incident of its own, which other receivers are told of.
+"""What becomes of notifications, as incidents of their own, which other receivers are told of.
 
-Its monitors are `notify:NAME` of the receivers that refuse; whoever routes it leaves these out.
+One for each receiver, whose name stands where that of a version stands (the model is the service: no name); whoever
+routes it leaves that receiver out.
 """
 
 from __future__ import annotations
 
 from driftline.contracts.reactions import Witnessed
-from driftline.react.advice import NOTIFIES
 from driftline.react.draft import Draft, Reaction
 from driftline.react.incidents import opened, resolve
 from driftline.react.settings import ReactSettings
 from driftline.react.state import State
-from driftline.react.telling import changed
 
 
 def delivered(state: State, receiver: str, id: str, error: str | None, settings: ReactSettings) -> Reaction:
-    """`id`: of a notification. `error`: why the receiver will never take it (None: it has). A receiver is in alarm
-    from its first refusal to the first notification that it takes again. `error` is made by channels, and never says
-    a secret."""
+    """`id`: of a notification. `error`: why the receiver will never take it (None: it has); channels see to it that it
+    says no secret. An incident lasts from the first refusal to the first notification that is taken again."""
     draft = Draft(state, settings)
-    known, monitor = draft.look(""), NOTIFIES + receiver
-    incident = known.versions[""].incidents.get("notification") if known and "" in known.versions else None
-    refuses = incident is not None and monitor in incident.monitors
+    known = draft.look("")
+    held = known.versions.get(receiver) if known else None
+    refuses = held is not None and "notification" in held.incidents
     if error is None and refuses:
-        service = draft.version("", "")
-        held = service.incidents["notification"]
-        held.leave(monitor)
+        version = draft.version("", receiver)
         sentence = f"The receiver {receiver} takes notifications again."
-        if held.count:
-            changed(draft, "", "", held)
-        else:
-            resolve(draft, service, held, "", "", sentence)
+        resolve(draft, version, version.incidents["notification"], "", receiver, sentence)
     elif error is not None and not refuses:
         sentence = f"The receiver {receiver} refuses a notification for good: {error}. It is on its topic."
-        witnessed = Witnessed(monitor=monitor, signal=id, severity="error", sentence=sentence, time=draft.now)
-        if incident is None:
-            opened(draft, "", "", "notification", witnessed)
-        else:
-            held = draft.version("", "").incidents["notification"]
-            held.join(witnessed)
-            held.sentence = sentence
-            changed(draft, "", "", held)
+        witnessed = Witnessed(
+            monitor=f"notify:{receiver}", signal=id, severity="error", sentence=sentence, time=draft.now
+        )
+        opened(draft, "", receiver, "notification", witnessed)
     return draft.done()

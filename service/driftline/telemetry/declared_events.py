@@ -39,6 +39,8 @@ EVENTS: Final = (
     Event("fold.failed", ERROR, "Our own code failed on a record; it is dead-lettered or its partition pauses."),
     Event("signal.repeated", DEBUG, "A signal that react has taken before came again; it changes nothing."),
     Event("alert.published", INFO, "An incident was opened, updated or resolved."),
+    Event("command.taken", INFO, "What a person asked for, and what became of it (`outcome`)."),
+    Event("policy.failed", ERROR, "Our own code failed in a `stage` that decides who is told; people are told."),
     Event("retraining.requested", INFO, "A model should be retrained; the request is on the `retraining` topic."),
     Event("retraining.declined", WARNING, "A retraining that was due or wanted is not asked for, for `reason`."),
     Event("notification.sent", INFO, "A receiver has taken a notification."),
