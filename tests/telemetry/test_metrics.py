@@ -128,6 +128,16 @@ def test_row_37_a_value_that_is_not_listed_is_other(metrics: Metrics) -> None:
         Metrics(process=False, strict=True).inc("driftline_refused_total", reason="moon_phase")
 
 
+def test_what_has_not_happened_yet_stands_at_zero(metrics: Metrics) -> None:
+    """Else the first time is no increase.
+
+    Mutation: leave the loop over declared counters out of Metrics.__init__; there is no such line."""
+    text = metrics.render().decode()
+    assert 'driftline_state_lost_total{stage="judge"} 0.0' in text
+    assert 'driftline_refused_total{reason="future"} 0.0' in text
+    assert text.count("\ndriftline_") < 500
+
+
 def test_a_long_value_is_cut(metrics: Metrics) -> None:
     told = {"model": "m" * 10_000, "cause": "data", "severity": "error"}
     metrics.show("driftline_incidents_open", [(told, 1)])

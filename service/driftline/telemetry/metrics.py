@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client import disable_created_metrics as _without_created_series
@@ -23,8 +24,9 @@ class UndeclaredMetric(LookupError):
 class Metrics:
     """One process's metrics, each made from its declaration. Instances share nothing, so tests can have many.
 
-    Labelled series appear when first emitted; those without labels stand at 0 from the start. A label's value beyond
-    what is declared is counted under `other`; `strict`, it is an error instead. Thread-safe.
+    Counters whose labels are closed stand at 0 from the start, so that `increase()` sees the first; other labelled
+    series appear when first emitted. A label's value beyond what is declared is counted under `other`; `strict`, it is
+    an error instead. Thread-safe.
     """
 
     def __init__(
@@ -37,6 +39,10 @@ class Metrics:
         self._made = {metric.name: self._make(metric) for metric in declared}
         self._series: dict[str, set[tuple[str, ...]]] = {metric.name: set() for metric in declared}
         self._lock = threading.RLock()
+        for metric in declared:
+            if metric.kind == "counter" and metric.labels and all(label.values for label in metric.labels):
+                for values in product(*(label.values for label in metric.labels)):
+                    self.inc(metric.name, 0, **dict(zip(metric.label_names, values, strict=True)))
         if process:
             ProcessCollector(registry=self._registry)
 
