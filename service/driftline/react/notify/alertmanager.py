@@ -10,6 +10,7 @@ annotation.
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any, Final, get_args
 
 import orjson
@@ -29,6 +30,7 @@ LABEL: Final = 200
 ANNOTATION: Final = 2_000
 BRIEF_MS: Final = 3_600_000
 """How long Alertmanager shows what is no alert: a request, a deployment, a test."""
+_NO_NAME: Final = re.compile(r"^[^a-z_]|[^a-z0-9_]")
 _SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 
 
@@ -103,9 +105,9 @@ def _severities(notification: Notification, alert: Alert, now_ms: int, valid_ms:
 def _alert(
     labels: dict[str, str], message: Message, start_ms: int, end_ms: int, onset_ms: int | None
 ) -> dict[str, Any]:
-    annotations = {"summary": message.title, "description": message.sentence, "advice": message.advice}
+    annotations = {_NO_NAME.sub("_", name.lower()): value for name, value in message.facts}
+    annotations |= {"summary": message.title, "description": message.sentence, "advice": message.advice}
     annotations |= {"status": message.status or "", "onset": "" if onset_ms is None else timestamp(onset_ms)}
-    annotations |= {name.lower().replace(" ", "_"): value for name, value in message.facts if name.isascii()}
     return {
         # Alertmanager drops empty labels, and refuses an alert without any.
         "labels": {name: kept for name, text in labels.items() if (kept := line(text, LABEL))},

@@ -79,7 +79,7 @@ def message_of(notification: Notification) -> Message:
     if notification.event is not None:
         return _of_event(notification.event)
     if notification.digest:
-        return _of_digest(notification.digest)
+        return _of_digest(notification.digest, notification.more)
     receiver = line(notification.receiver, MAX_NAME)
     return Message(
         title="Test of Driftline's notifications",
@@ -220,14 +220,15 @@ def _of_event(event: Lifecycle) -> Message:
     )
 
 
-def _of_digest(alerts: Sequence[Alert]) -> Message:
+def _of_digest(alerts: Sequence[Alert], unlisted: int) -> Message:
+    count = len(alerts) + unlisted
     ranked = sorted(alerts, key=lambda alert: -rank(alert.severity))
     return Message(
-        title=f"Digest: {len(alerts):,} alert{'s' * (len(alerts) > 1)}",
+        title=f"Digest: {count:,} alert{'s' * (count > 1)}",
         sentence="What has been said since the last digest, the gravest first.",
         severity=gravest(alert.severity for alert in alerts),
         more_title="Alerts",
-        more=_lines([f"{title_of(a)}: {a.sentence}" for a in ranked], len(alerts), 2 * SHOWN),
+        more=_lines([f"{title_of(a)}: {a.sentence}" for a in ranked], count, 2 * SHOWN),
     )
 
 
