@@ -23,7 +23,7 @@ class Lead(msgspec.Struct, frozen=True):
 
 class Incident(msgspec.Struct):
     """`firing`: its monitors in alarm, with what they know, as many as are ever shown; `more`: those beyond, and how
-    grave they are; `named`: those that the last alert named. `since`: event time of its opening, or reopening;
+    grave they are; `named`: those that the last alert named. `since`: event time from which it waits to be told, or of its reopening;
     `closed`: of its end. `told`: of its last alert; `alerts`: how many there have been; `untold`: something has
     changed since.
 
@@ -92,8 +92,11 @@ class Incident(msgspec.Struct):
         self.closed, self.sentence, self.firing, self.more = now, sentence, {}, {}
 
     def reopen(self, now: int, witnessed: Witnessed) -> None:
-        """It alarms again."""
-        self.closed, self.since = None, now
+        """It alarms again. One that nobody has heard of has waited long enough already: it may go on and off for
+        ever."""
+        self.closed = None
+        if self.heard is not None:
+            self.since = now
         self.reopened += 1
         self.sentence, self.news = witnessed.sentence, True
         self.join(witnessed)

@@ -18,7 +18,7 @@ from driftline.react.incident import Incident
 from driftline.react.saying import Details
 from driftline.react.severity import grade
 from driftline.react.state import Version
-from driftline.react.telling import changed, transition
+from driftline.react.telling import changed, tell_late, transition
 
 REFERENCE: Final = "system:reference"
 REFUSALS: Final = "system:invalid_events:"
@@ -46,12 +46,20 @@ def take_signal(draft: Draft, signal: Signal) -> Incident | None:
     incident = version.incidents.get(cause)
     if signal.state == "alarm":
         return _alarm(draft, signal, version, incident)
-    if signal.state == "resolved" and incident is not None and incident.leave(signal.monitor):
+    if signal.state == "resolved" and incident is not None and _leaves(draft, signal, incident):
         if incident.count:
             changed(draft, signal.model, signal.version, incident)
         else:
             resolve(draft, version, incident, signal.model, signal.version, signal.sentence)
     return None
+
+
+def _leaves(draft: Draft, signal: Signal, incident: Incident) -> bool:
+    """A monitor is no longer in alarm; False if it was not. People hear of the incident first, if that is due: ticks
+    may be hours of event time apart."""
+    if signal.monitor in incident.firing or signal.monitor in incident.more:
+        tell_late(draft, signal.model, signal.version, incident)
+    return incident.leave(signal.monitor)
 
 
 def _alarm(draft: Draft, signal: Signal, version: Version, incident: Incident | None) -> Incident:
@@ -131,7 +139,7 @@ def _about_the_service(draft: Draft, signal: Signal) -> None:
     )
     incident = service.incidents.get("service")
     if signal.state == "resolved":
-        if incident is not None and incident.leave(signal.monitor):
+        if incident is not None and _leaves(draft, signal, incident):
             if incident.count:
                 changed(draft, "", "", incident)
             else:
@@ -159,6 +167,7 @@ def resolve(
     note: str | None = None,
 ) -> None:
     """End an incident and say so. All of these are to be changed."""
+    tell_late(draft, model, name, incident)
     del version.incidents[incident.cause]
     incident.end(draft.now, sentence)
     version.closed[incident.cause] = incident

@@ -66,3 +66,10 @@ def changed(draft: Draft, model: str, version: str, incident: Incident) -> None:
         transition(draft, found, "updated")
     elif draft.now - incident.told >= draft.settings.update_every_ms:
         say(draft, found, Told("updated", _why_not(draft, found)))
+
+
+def tell_late(draft: Draft, model: str, version: str, incident: Incident) -> None:
+    """Tell of an incident that has waited long enough and that nobody has heard of."""
+    found = Found(model, version, incident)
+    if incident.heard is None and _why_not(draft, found) is None:
+        transition(draft, found, "open")
