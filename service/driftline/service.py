@@ -38,7 +38,6 @@ from driftline.wiring import (
     loop_settings,
     redis_store,
     topic_specs,
-    webhook_settings,
     worker_settings,
 )
 
@@ -117,19 +116,20 @@ class Service:
         # Faust takes a second to import; whoever does not run react is spared it.
         from driftline.react.app import AppSettings, ReactApp
         from driftline.react.notify.sender import Sender
-        from driftline.react.notify.webhook import Webhook
         from driftline.react.worker import ReactWorker
+        from driftline.receivers import channels
 
         config = self._config
         for topic in (config.topics.signals, config.topics.lifecycle, config.topics.commands):
             if await self._reader.partitions(topic) != 1:
                 raise Misconfigured(f"topic {topic} must have one partition: react needs one order")
         observer = ReactReadiness("react", self._metrics, self._progress, self._clock, self._readiness)
-        settings, webhook = worker_settings(config), webhook_settings(config)
+        settings = worker_settings(config)
         worker = ReactWorker(settings, self._store, self._reader, self._writer, self._clock, observer)
-        sender = None
-        if webhook is not None:
-            sender = Sender(worker, Webhook(webhook, self._clock), observer=observer)
+        senders = [
+            Sender(worker, name, channel, rate, observer=observer)
+            for name, channel, rate in channels(config, self._clock)
+        ]
         return ReactApp(
             AppSettings(f"{config.kafka.group}.react", config.react.tick_s),
             self._kafka,
@@ -137,7 +137,7 @@ class Service:
             worker,
             Judged(self._store, await self._reader.partitions(config.topics.blocks), detection_settings(config)),
             self._reader,
-            sender,
+            senders,
             observer,
         )
 
