@@ -132,12 +132,9 @@ def defanged(text: str) -> str:
 def _service(url: str, place: int) -> Apprise:
     if importlib.util.find_spec("apprise") is None:
         raise Misconfigured("Apprise is not installed: pip install 'driftline[apprise]'")
+    logging.getLogger("apprise").propagate = False  # before its import, which logs already
     from apprise import Apprise, AppriseAsset
 
-    log = logging.getLogger("apprise")
-    log.propagate = False
-    if not log.handlers:
-        log.addHandler(logging.NullHandler())
     asset = AppriseAsset(async_mode=False, http_redirects=False, storage_mode="memory", app_id="Driftline")
     service = Apprise(asset=asset)
     if not service.add(url):

@@ -28,18 +28,31 @@ DPI: Final = 100
 THEN: Final = "#9aa5b1"
 NOW: Final = "#d1495b"
 LABEL: Final = 14
+MOST: Final = 1e100
+"""Numbers beyond it have no axis."""
 _LOCK: Final = threading.Lock()
 
 
 async def drawn(message: Message) -> bytes | None:
-    """The picture, beside the event loop. None where there is nothing to draw, or nothing to draw with."""
-    if message.effect is None or not available():
+    """The picture, beside the event loop. None where there is nothing to draw, nothing to draw with, or where it
+    cannot be drawn: no message waits for its picture."""
+    effect = message.effect
+    if effect is None or not available() or not _drawable(effect):
         return None
-    return await asyncio.to_thread(draw, message.subject, message.effect)
+    try:
+        return await asyncio.to_thread(draw, message.subject, effect)
+    except (ValueError, TypeError, ArithmeticError, RuntimeError, OSError):
+        return None
 
 
 def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
+
+
+def _drawable(effect: Effect) -> bool:
+    now = effect.current
+    numbers = (now.value, now.low, now.high, effect.reference)
+    return bool(effect.shape and effect.shape.labels) or all(abs(x) < MOST for x in numbers)
 
 
 def draw(subject: str, effect: Effect) -> bytes:
