@@ -10,10 +10,11 @@ from pydantic import SecretStr
 from driftline.config import Config
 from driftline.contracts.decode import Decoder
 from driftline.contracts.limits import Limits
+from driftline.contracts.reactions import Match
 from driftline.ingest.stage import IngestSettings
 from driftline.judge.rebaseline import DAY_MS, Rolling
 from driftline.judge.stage import JudgeSettings
-from driftline.react.settings import ReactSettings
+from driftline.react.settings import Maintenance, ReactSettings
 from driftline.react.topics import Topics
 from driftline.react.worker import WorkerSettings
 from driftline.routing import route_table
@@ -193,7 +194,7 @@ def worker_settings(config: Config) -> WorkerSettings:
     def ms(seconds: float) -> int:
         return round(1000 * seconds)
 
-    routes = route_table(config)
+    routes, incidents = route_table(config), react.incidents
     policy = ReactSettings(
         routes=routes,
         retrain=retraining.enabled,
@@ -201,6 +202,19 @@ def worker_settings(config: Config) -> WorkerSettings:
         expire_ms=ms(retraining.expire_s),
         escalate_ms=ms(retraining.escalate_s),
         update_every_ms=ms(react.update_every_s),
+        quietest_ms=max(ms(incidents.quietest_s), ms(react.update_every_s)),
+        reopen_ms=ms(incidents.reopen_s),
+        together_ms=ms(incidents.together_s),
+        upstream=incidents.upstream,
+        importance=incidents.importance,
+        busy_per_day=incidents.busy_per_day,
+        idle_per_day=incidents.idle_per_day,
+        maintenance=tuple(
+            Maintenance(
+                Match(**window.match.model_dump()), window.schedule, ms(window.lasts_s), window.reason, window.by
+            )
+            for window in incidents.maintenance
+        ),
         enough_events=retraining.enough_events,
         compare_pairs=retraining.compare_pairs,
         compare_days=retraining.compare_days,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from driftline.contracts.records import SignalState
 from driftline.react.core import react
 from driftline.react.settings import ReactSettings, Timing
 from driftline.react.state import State
@@ -165,7 +166,7 @@ def test_however_it_flaps_messages_are_bounded_and_the_last_is_true(
     for wait, which, alarm, ticks in steps:
         now += wait
         numbers[which] += 1
-        state = "alarm" if alarm else "resolved"
+        state: SignalState = "alarm" if alarm else "resolved"
         run.take(signal(f"features.f{which}:distribution", numbers[which], state, at=now))
         if ticks:
             run.take(tick(now))

@@ -186,8 +186,7 @@ def test_no_silenced_one_is_told_and_nothing_open_is_lost(
                 if silent == Match():  # those by monitor and severity are of the whole incident
                     continue
                 subjects = [
-                    Subject(model, version, alert.cause, "info", team, ["x"])
-                    for model, version in sorted(models)
+                    Subject(model, version, alert.cause, "info", team, ["x"]) for model, version in sorted(models)
                 ]
                 if quiet.active(run.state.now) and quiet.match.monitor is None and quiet.match.up_to is None:
                     assert not any(fits(silent, subject) for subject in subjects)
@@ -201,7 +200,9 @@ def test_no_silenced_one_is_told_and_nothing_open_is_lost(
     heard_of = {one: a for a in told(run.said) for one in (a.incident, *(also.incident for also in a.also))}
     last = {a.part_of or a.incident: a for a in told(run.said)}
     for id, incident in stands.items():
-        model = next(m for m in run.state.models.values() if any(id == i.id for i in m.versions["1"].incidents.values()))
+        model = next(
+            m for m in run.state.models.values() if any(id == i.id for i in m.versions["1"].incidents.values())
+        )
         quality = model.versions["1"].incidents.get("quality")
         if incident.cause in ("data", "prediction") and quality is not None:
             continue

@@ -14,6 +14,7 @@ from driftline.cli import (  # noqa: E402
     deadletter,
     demo,
     explain,
+    incidents,
     model,
     publish,
     reference,
@@ -37,6 +38,7 @@ app.command(epilog=status.EXAMPLES)(status.status)
 app.command("backtest", epilog=backtest.EXAMPLES)(backtest.backtest_files)
 app.command(epilog=tune.EXAMPLES)(tune.tune)
 app.command(epilog=explain.EXAMPLES)(explain.explain)
+app.add_typer(incidents.commands, name="incidents")
 app.add_typer(topics.commands, name="topics")
 app.add_typer(reference.commands, name="reference")
 app.add_typer(model.commands, name="model")

@@ -43,7 +43,7 @@ class Route(Section):
     receivers: Names = setting(..., "Who is told.", min_length=1)
     goes_on: bool = Field(False, alias="continue", description="Whether further routes are asked too.")
     group_wait_s: Number = setting(
-        30.0,
+        60.0,
         "Seconds after an incident opened until it is told, so that what belongs together is one message.",
         ge=0,
     )

@@ -8,6 +8,7 @@ from croniter import croniter
 from pydantic import field_validator
 
 from driftline.config.base import Number, Section, Whole, section, setting
+from driftline.config.incidents import Incidents
 
 
 class Retraining(Section):
@@ -53,5 +54,8 @@ class React(Section):
     tick_s: Number = setting(
         10.0, "How often event time is told to react, seconds of the wall clock.", ge=0.1, le=3_600
     )
-    update_every_s: Number = setting(300.0, "Least seconds between two updates of an open incident.", ge=0)
+    update_every_s: Number = setting(
+        300.0, "Least seconds between two messages of an incident; it doubles with each.", ge=0
+    )
+    incidents: Incidents = section(Incidents, "What belongs together, how grave it is, and when nobody is told.")
     retraining: Retraining = section(Retraining, "When a model is to be retrained.")

@@ -58,7 +58,7 @@ def _errors(draft: Draft, known: Model, version: str, held: Version, incident: I
         return f"Roll back to {former}: the errors rose within a day of the deployment of {version}."
     recent = [time for time in known.asked if time > draft.now - BUDGET_DAYS * DAY_MS]
     if known.request is None and draft.settings.budget and len(recent) >= draft.settings.budget:
-        return f"Retire it, or rethink it: {len(recent)} retrainings in {BUDGET_DAYS} days have not kept its error down."
+        return f"Retire it, or rethink it: {len(recent)} retrainings in {BUDGET_DAYS} days have not helped it."
     asked = " It has been asked for." if known.request is not None else ""
     return f"Retrain on data {_since(onset)}.{asked}"
 

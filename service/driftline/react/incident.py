@@ -23,9 +23,9 @@ class Lead(msgspec.Struct, frozen=True):
 
 class Incident(msgspec.Struct):
     """`firing`: its monitors in alarm, with what they know, as many as are ever shown; `more`: those beyond, and how
-    grave they are; `named`: those that the last alert named. `since`: event time from which it waits to be told, or of its reopening;
-    `closed`: of its end. `told`: of its last alert; `alerts`: how many there have been; `untold`: something has
-    changed since.
+    grave they are; `named`: those that the last alert named. `since`: event time from which it waits to be told, or of
+    its reopening; `closed`: of its end. `told`: of its last alert; `alerts`: how many there have been; `untold`:
+    something has changed since.
 
     What people have been told is kept apart, because alerts can be held. `heard`: how it stood when they were last
     told, at `heard_at`; `news`: something has changed since; `steps`: tellings that the next one has to keep away

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from driftline.contracts.reactions import Alert
 from driftline.react.causes import rank
 from driftline.react.draft import Note, Said
-from driftline.react.observe import ReactObserver
 from driftline.react.incident import Incident
+from driftline.react.observe import ReactObserver
 from driftline.react.state import Model, State
 from driftline.telemetry.logs import log
 from driftline.telemetry.loop_metrics import LoopMetrics

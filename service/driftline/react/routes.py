@@ -107,12 +107,17 @@ class RouteTable:
         routes = [r for r in self.fitting(of_alert(alert)) if r.digest is None]
         names = [name for route in routes if _wants(route, alert) for name in _of(route, alert)]
         if alert.status in _TOLD_TO_ALL:
-            deaf = {n for n in self.receivers if not any(_wants(r, alert) for r in self.routes if _names(r, n))}
+            deaf = {name for name in heard if not self._may_hear(name, alert)}
             names += [name for name in heard if name not in deaf]
         if alert.cause == "notification":
             names = [name for name in names if name != alert.version]
             names = names or [name for name in self.receivers if name != alert.version]
         return [name for name in self.receivers if name in names]
+
+    def _may_hear(self, receiver: str, alert: Alert) -> bool:
+        """Unless all routes that name it say that it does not want to."""
+        routes = [r for r in self.routes if receiver in r.receivers or receiver in r.escalate_to]
+        return not routes or any(_wants(route, alert) for route in routes)
 
     def digested(self, name: str) -> Sequence[str]:
         """The receivers of a digest."""
@@ -122,10 +127,6 @@ class RouteTable:
 
 def _wants(route: Route, alert: Alert) -> bool:
     return route.resolved or alert.status != "resolved"
-
-
-def _names(route: Route, receiver: str) -> bool:
-    return receiver in route.receivers or receiver in route.escalate_to
 
 
 def _of(route: Route, alert: Alert) -> list[str]:
