@@ -71,7 +71,8 @@ def draw(subject: str, effect: Effect) -> bytes:
             _number(axes, effect)
             what = effect.witness
         title = ": ".join(part for part in (subject, what) if part)
-        axes.set_title(printed(title, 70), fontsize=10, loc="left", parse_math=False)
+        axes.set_title(printed(title, 60), fontsize=10, loc="left", parse_math=False, pad=22)
+        axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.01, 0.985))
         axes.spines[["top", "right"]].set_visible(False)
         out = io.BytesIO()
         figure.savefig(out, format="png", metadata={"Software": None})
@@ -98,7 +99,6 @@ def _distribution(axes: Axes, shape: Shape) -> None:
     axes.set_xticks(list(places), labels, fontsize=7, rotation=45, ha="right", rotation_mode="anchor")
     for text in axes.get_xticklabels():
         text.set_parse_math(False)
-    axes.legend(fontsize=8, frameon=False)
 
 
 def _number(axes: Axes, effect: Effect) -> None:
@@ -111,12 +111,12 @@ def _number(axes: Axes, effect: Effect) -> None:
         [value], [0.0], xerr=bar, fmt="o", color=NOW, capsize=4, label="since the change, ± 2 standard errors"
     )
     axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
     axes.set_ylim(-1.0, 1.0)
     axes.margins(x=0.3)
     axes.tick_params(axis="x", labelsize=8)
     if now.unit == "share":
         axes.set_xlabel("%", fontsize=8)
-    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=2)
 
 
 def _percent(shares: list[float]) -> list[float]:
