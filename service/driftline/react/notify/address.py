@@ -10,10 +10,14 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from driftline.react.notify.notification import Refused, TryLater
 from driftline.react.notify.settings import Network
 
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_NAT64_LOCAL: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
+"""For translators inside (RFC 8215); Python takes it for public."""
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
@@ -30,9 +34,14 @@ def allowed(address: str, networks: Sequence[Network]) -> bool:
     """Whether an address may be called. An IPv4 address in IPv6's clothing is looked at as what it is."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip.sixtofour or ip
+        ip = ip.ipv4_mapped or ip.sixtofour or _translated(ip) or ip
     listed = any(ip.version == network.version and ip in network for network in networks)
-    return listed or (ip.is_global and not ip.is_multicast)
+    return listed or (ip.is_global and not ip.is_multicast and ip not in _NAT64_LOCAL)
+
+
+def _translated(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a translator (RFC 6052) makes of it."""
+    return ipaddress.IPv4Address(ip.packed[-4:]) if ip in _NAT64 else None
 
 
 async def safe_addresses(

@@ -46,7 +46,7 @@ class Poster:
             target = httpx.URL(url)
         except (httpx.InvalidURL, ValueError):
             raise Refused("its address is no URL") from None
-        if target.scheme not in {"http", "https"} or not target.host:
+        if target.scheme not in {"http", "https"} or not target.host or not 0 < (target.port or 80) < 65_536:
             raise Refused("its address is no https://host/path")
         try:
             async with asyncio.timeout(PHASES * self._settings.timeout_s):
