@@ -26,11 +26,12 @@ help:
 setup: .venv/.dev
 
 check: .venv/.dev
-	$(BIN)/ruff check service tests
-	$(BIN)/ruff format --check service tests
+	$(BIN)/ruff check service tests deploy
+	$(BIN)/ruff format --check service tests deploy
 	$(BIN)/mypy
 	$(BIN)/python -m driftline.contracts.schema --check
 	$(BIN)/python -m driftline.docs --check
+	$(BIN)/python deploy/grafana/dashboard.py --check
 
 test: .venv/.dev
 	$(BIN)/python -m pytest $(ARGS)
@@ -51,10 +52,11 @@ bench-detection: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python -m bench.detection $(ARGS)
 
 format: .venv/.dev
-	$(BIN)/ruff check --fix service tests
-	$(BIN)/ruff format service tests
+	$(BIN)/ruff check --fix service tests deploy
+	$(BIN)/ruff format service tests deploy
 	$(BIN)/python -m driftline.contracts.schema
 	$(BIN)/python -m driftline.docs
+	$(BIN)/python deploy/grafana/dashboard.py
 
 UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
