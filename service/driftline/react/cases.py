@@ -15,7 +15,7 @@ from typing import Final
 
 from driftline.contracts.reactions import AlertStatus
 from driftline.contracts.records import Severity
-from driftline.react.causes import gravest
+from driftline.react.causes import gravest, rank
 from driftline.react.draft import Draft
 from driftline.react.due import QUIET, due, heard
 from driftline.react.grouping import Case, Found, Leaders, cases_of, found_in
@@ -127,6 +127,7 @@ def _tell(draft: Draft, case: Case) -> None:
         return
     case.leader = mutable(draft, case.leader)
     face, *others = [mutable(draft, found) for found in speakers]
+    others.sort(key=lambda found: (-rank(found.incident.severity), found.order))
     say(draft, face, Told(status, None, others=others, key=leader.id, severity=severity, by=leader.acked))
     heard(case.leader.incident, status, draft.now, severity)
     case.leader.incident.leads = len(others) if status != "resolved" else 0
