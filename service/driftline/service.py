@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+import stamina
+
 from driftline import __version__
 from driftline.answering import CONDITION, watch_servers
 from driftline.clock import SystemClock
@@ -119,6 +121,7 @@ class Service:
         from driftline.react.worker import ReactWorker
         from driftline.receivers import channels
 
+        stamina.instrumentation.set_on_retry_hooks([])  # senders say it themselves, in declared events
         config = self._config
         for topic in (config.topics.signals, config.topics.lifecycle, config.topics.commands):
             if await self._reader.partitions(topic) != 1:
