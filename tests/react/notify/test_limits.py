@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 from driftline.react.notify.alertmanager import alerts_of
 from driftline.react.notify.message import message_of
@@ -16,7 +16,8 @@ from driftline.react.notify.slack_blocks import payload_of
 from react.notify.making import EVERY_KIND, HOSTILE, NASTY, T0, alert, told
 from support.receivers import alertmanager, pagerduty, slack
 
-MANY: Final = settings(max_examples=80, deadline=None)
+MANY: Final = settings(max_examples=80, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+"""Shrinking an alert takes longer than a test may."""
 _INVISIBLE: Final = ("\u202e", "\u0000", "\u001b", "\u200f")
 
 
