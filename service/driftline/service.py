@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-import stamina
-
 from driftline import __version__
 from driftline.answering import CONDITION, watch_servers
 from driftline.clock import SystemClock
@@ -116,6 +114,8 @@ class Service:
 
     async def _react(self) -> Running:
         # Faust takes a second to import; whoever does not run react is spared it.
+        import stamina
+
         from driftline.react.app import AppSettings, ReactApp
         from driftline.react.notify.sender import Sender
         from driftline.react.worker import ReactWorker

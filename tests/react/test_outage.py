@@ -96,7 +96,9 @@ async def outage(world: World, lines: dict[str, Away]) -> tuple[Life, float]:
             await life.begin()
     assert asyncio.get_running_loop().time() < OUTAGE_S
     assert not any(line.taken for line in lines.values())
-    while life.waiting:
+    for _ in range(3_600):
+        if not life.waiting:
+            break
         await asyncio.sleep(1)
     return life, asyncio.get_running_loop().time()
 
@@ -108,7 +110,7 @@ def test_row_42_nothing_is_lost_over_six_hours_without_any_receiver() -> None:
     """All that is told, in order for each incident; what opened and ended meanwhile too; what only brought it up to
     date is overtaken. Each receiver is called less than five times a minute meanwhile.
 
-    Mutation: give up after the last attempt in Sender.round (settle with the error); nobody hears of the first hours."""
+    Mutation: give up after the last attempt in Sender.round (settle with the error); nobody hears of them."""
 
     async def story() -> None:
         world = World(ReactSettings(retrain=False, update_every_ms=0), TABLE)

@@ -16,6 +16,7 @@ from driftline.cli import (  # noqa: E402
     explain,
     incidents,
     model,
+    notify,
     publish,
     reference,
     retrain,
@@ -39,6 +40,7 @@ app.command("backtest", epilog=backtest.EXAMPLES)(backtest.backtest_files)
 app.command(epilog=tune.EXAMPLES)(tune.tune)
 app.command(epilog=explain.EXAMPLES)(explain.explain)
 app.add_typer(incidents.commands, name="incidents")
+app.add_typer(notify.commands, name="notify")
 app.add_typer(topics.commands, name="topics")
 app.add_typer(reference.commands, name="reference")
 app.add_typer(model.commands, name="model")
