@@ -162,7 +162,8 @@ NASTY: Final = [
     "",
     " ",
 ]
-TEXT: Final = st.one_of(st.sampled_from(NASTY), st.text(max_size=80), st.text(min_size=300, max_size=700))
+_LONG: Final = st.text(min_size=1, max_size=6).map(lambda text: 150 * text)
+TEXT: Final = st.one_of(st.sampled_from(NASTY), st.text(max_size=12), _LONG)
 _TIME: Final = st.one_of(st.integers(0, 253_402_300_799_000), st.sampled_from([-(2**62), 2**62, T0]))
 _FLOAT: Final = st.floats(allow_nan=True, allow_infinity=True)
 _SHARE: Final = st.floats(0.0, 1.0)
@@ -175,7 +176,7 @@ ESTIMATES: Final = st.builds(
 
 @st.composite
 def shapes(draw: st.DrawFn) -> Shape:
-    labels = draw(st.lists(TEXT, max_size=20))
+    labels = draw(st.lists(TEXT, max_size=5))
     shares = st.lists(_SHARE, min_size=len(labels), max_size=len(labels))
     return Shape(labels=labels, reference=draw(shares), current=draw(shares))
 
@@ -213,15 +214,15 @@ ALERTS: Final = st.builds(
     sentence=TEXT,
     opened=_TIME,
     time=_TIME,
-    monitors=st.lists(TEXT, max_size=10),
+    monitors=st.lists(TEXT, max_size=6),
     count=st.integers(0, 5_000),
     onset=st.none() | _TIME,
-    evidence=st.lists(WITNESSES, max_size=5),
+    evidence=st.lists(WITNESSES, max_size=3),
     request=st.none() | TEXT,
     team=st.none() | TEXT,
     advice=TEXT,
     upstream=st.none() | TEXT,
-    also=st.lists(st.builds(Also, incident=st.just("j"), model=TEXT, version=TEXT, sentence=TEXT), max_size=10),
+    also=st.lists(st.builds(Also, incident=st.just("j"), model=TEXT, version=TEXT, sentence=TEXT), max_size=3),
     models=st.integers(0, 5_000),
     by=st.none() | TEXT,
     note=st.none() | TEXT,
@@ -234,7 +235,7 @@ EVENTS: Final = st.builds(
     version=TEXT,
     time=_TIME,
     request=st.none() | TEXT,
-    details=st.dictionaries(TEXT, st.none() | st.booleans() | st.integers() | _FLOAT | TEXT, max_size=20),
+    details=st.dictionaries(TEXT, st.none() | st.booleans() | st.integers() | _FLOAT | TEXT, max_size=12),
 )
 
 
@@ -244,6 +245,6 @@ def _notification(**what: object) -> Notification:
 
 HOSTILE: Final = st.one_of(
     ALERTS.map(lambda one: _notification(alert=one)),
-    st.lists(ALERTS, min_size=1, max_size=12).map(lambda many: _notification(digest=many)),
+    st.lists(ALERTS, min_size=1, max_size=3).map(lambda many: _notification(digest=many)),
     EVENTS.map(lambda one: _notification(event=one)),
 )

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from driftline.react.notify.alertmanager import alerts_of
 from driftline.react.notify.message import message_of
