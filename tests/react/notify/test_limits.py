@@ -16,7 +16,12 @@ from driftline.react.notify.slack_blocks import payload_of
 from react.notify.making import EVERY_KIND, HOSTILE, NASTY, T0, alert, told
 from support.receivers import alertmanager, pagerduty, slack
 
-MANY: Final = settings(max_examples=80, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+MANY: Final = settings(
+    max_examples=80,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow],
+)
 """Shrinking an alert takes longer than a test may."""
 _INVISIBLE: Final = ("\u202e", "\u0000", "\u001b", "\u200f")
 
