@@ -75,7 +75,7 @@ async def test_the_story_has_what_it_is_told_for() -> None:
     world = await clean()
     assert {a.status for a in world.alerts()} >= {"open", "updated", "acknowledged", "resolved", "reopened"}
     why = " ".join({(a.held or "").split(":")[0].split(" by ")[0] for a in world.alerts()})
-    assert all(word in why for word in ("gathering", "silenced", "explained", "together"))
+    assert all(word in why for word in ("gathering", "silenced", "explained", "told with"))
     state = from_fields(fields(world))[0]
     assert state is not None
     assert set(state.policy.outcomes) == {"s1", "c1", "s2", "c2", "c3", "c4"}

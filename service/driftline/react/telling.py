@@ -55,17 +55,17 @@ def _why_not(draft: Draft, found: Found) -> str | None:
         news=incident.news,
         severity=incident.severity,
     )
-    return why if status is None else held(draft, found.model, found.version, incident)
+    hold = held(draft, found.model, found.version, incident)
+    return hold if hold is not None or status is not None else why
 
 
 def changed(draft: Draft, model: str, version: str, incident: Incident) -> None:
     """Monitors have joined or left. Told at once where it may be, else left to a tick."""
     incident.untold = incident.news = True
     found = Found(model, version, incident)
-    if _why_not(draft, found) is None:
+    why = _why_not(draft, found)
+    if why is None or draft.now - incident.told >= draft.settings.update_every_ms:
         transition(draft, found, "updated")
-    elif draft.now - incident.told >= draft.settings.update_every_ms:
-        say(draft, found, Told("updated", _why_not(draft, found)))
 
 
 def tell_late(draft: Draft, model: str, version: str, incident: Incident) -> None:
