@@ -53,7 +53,7 @@ def channel_of(config: Config, receiver: Receiver, clock: Clock) -> Channel:
     post = PostSettings(
         timeout_s=notify.timeout_s, allow_private=networks(notify.allow_private), ca_file=notify.ca_file
     )
-    return open_channel(_settings(receiver, notify.timeout_s), post, clock, values=notify.values)
+    return open_channel(channel_settings(receiver, notify.timeout_s), post, clock, values=notify.values)
 
 
 def file_secrets(config: Config) -> frozenset[str]:
@@ -66,7 +66,7 @@ def file_secrets(config: Config) -> frozenset[str]:
     return frozenset(found)
 
 
-def _settings(receiver: Receiver, timeout_s: float) -> ChannelSettings:
+def channel_settings(receiver: Receiver, timeout_s: float) -> ChannelSettings:
     match receiver:
         case WebhookReceiver():
             return WebhookSettings(_wanted(receiver, "url"), _key(_given(receiver, "secret")))

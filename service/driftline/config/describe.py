@@ -129,7 +129,9 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}: {_text(inner)}" for name, inner in value.items()) + "}"
+        return (
+            "{" + ", ".join(f"{name}: {_text(inner)}" for name, inner in value.items() if inner is not None) + "}"
+        )
     return ", ".join(map(_text, value)) if isinstance(value, tuple | list) else str(value)
 
 
