@@ -218,10 +218,17 @@ def told() -> list[Json]:
     return [
         graph(
             "Notifications an hour",
-            query("sum by (outcome) (increase(driftline_notifications_total[1h]))", "{{outcome}}"),
+            query(
+                "sum by (receiver, outcome) (increase(driftline_notifications_total[1h])) > 0",
+                "{{receiver}} {{outcome}}",
+            ),
             width=12,
         ),
-        graph("Notifications waiting", query("sum(driftline_notifications_pending)", "waiting"), width=12),
+        graph(
+            "Notifications waiting",
+            query("sum by (receiver) (driftline_notifications_pending)", "{{receiver}}"),
+            width=12,
+        ),
     ]
 
 

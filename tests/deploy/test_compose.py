@@ -122,6 +122,7 @@ def test_our_settings_are_sound() -> None:
     assert loaded.config.redis.password is not None
     assert "canary" not in str(loaded.config.redacted())
     assert loaded.config.runtime.http.host == "0.0.0.0"
+    assert [receiver.name for receiver in loaded.config.notify.receivers] == ["alertmanager"]
 
 
 def test_the_store_forgets_nothing() -> None:
