@@ -85,7 +85,7 @@ async def test_the_story_has_what_it_is_told_for() -> None:
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("skip", [0, 1, 2, 5, 11])
 async def test_row_3_killed_anywhere_the_same_is_said_to_the_same(point: str, skip: int) -> None:
-    """Mutation: leave the policy out of state.to_fields; the silence is forgotten, and what it holds is told."""
+    """Mutation: do not publish the snapshot's outbox in ReactWorker._owned; what was written is never said."""
     whole = await clean()
     world = World(routes=ROUTES, settings=PATIENTLY)
     first = world.process()
@@ -100,6 +100,7 @@ async def test_row_3_killed_anywhere_the_same_is_said_to_the_same(point: str, sk
 
 @pytest.mark.parametrize("every", [1, 3])
 async def test_rows_1_and_2_killed_after_every_few_messages(every: int) -> None:
+    """Mutation: leave the policy out of state.to_fields; the silence is forgotten, and what it holds is told."""
     whole = await clean()
     world, waiting = World(routes=ROUTES, settings=PATIENTLY), messages()
     while waiting:
