@@ -15,7 +15,8 @@ AlertStatus = Literal["open", "updated", "acknowledged", "repeated", "escalated"
 
 
 class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
-    """A monitor that is, or was, in alarm, and the signal that said so. Evidence in nats."""
+    """A monitor that is, or was, in alarm, and the signal that said so. Evidence in nats: of x, it comes by chance once
+    in e^x `unit`s at most."""
 
     monitor: str
     signal: str
@@ -26,6 +27,7 @@ class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect | None = None
     log_evidence: float | None = None
     n: int | None = None
+    unit: Literal["days", "events"] = "days"
 
 
 class Also(msgspec.Struct, frozen=True, kw_only=True):

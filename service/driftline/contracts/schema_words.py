@@ -87,6 +87,12 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "current": "Its present value.",
         "parts": "The parts of the distribution that contribute most, largest first.",
         "unit_change": "The change of unit that the values look like, if any.",
+        "shape": "The distribution then and now, for a picture; null where a number says it.",
+    },
+    "Shape": {
+        "labels": "What each bar is: where it begins, or a category. 20 at the most.",
+        "reference": "Each bar's share in the reference.",
+        "current": "Each bar's share since the onset.",
     },
     "Part": {
         "what": "Values from here to there, or a category.",
@@ -110,6 +116,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "n": "Events since onset.",
         "n_eff": "How many independent events these are worth.",
         "opinions": "Second opinions: detector to the event time (ms) of its last change point, null if none.",
+        "unit": "Of what e^log_evidence counts: so long at least, on average, until chance brings as much.",
     },
     "Distances": {
         "psi": "Population stability index.",
@@ -148,6 +155,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "effect": "What moved and by how much.",
         "log_evidence": "Logarithm of the evidence, nats.",
         "n": "Events since onset when it alarmed.",
+        "unit": "Of what e^log_evidence counts: so long at least, on average, until chance brings as much.",
     },
     "RetrainingRequested": {
         "id": "Idempotency key, a function of the content: a re-delivery carries the same id.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
+
 from driftline.contracts.blocks import NO_WATERMARK
 from driftline.contracts.records import Signal, SignalState, signal_id
 from driftline.judge.model import REFERENCE_MONITOR, ModelState
@@ -34,6 +36,9 @@ class Speaker:
     def say(self, model: ModelState, change: Change) -> None:
         """The signal of a monitor whose verdict changed."""
         sequence = self._number(model, change.monitor)
+        evidence = change.evidence
+        if evidence is not None:
+            evidence = msgspec.structs.replace(evidence, unit=model.settings.unit)
         self.add(
             Signal(
                 id=signal_id(model.model, model.version, change.monitor, sequence),
@@ -47,7 +52,7 @@ class Speaker:
                 sentence=change.sentence,
                 onset=change.onset,
                 effect=change.effect,
-                evidence=change.evidence,
+                evidence=evidence,
                 distances=change.distances,
                 profile=model.profile.id_at(change.time) if model.profile else None,
             )

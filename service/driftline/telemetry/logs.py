@@ -133,7 +133,8 @@ def setup(
     stream: TextIO | None = None,
 ) -> None:
     """Send all logs of the process to `stream` (standard error) in this form. Libraries speak from WARNING on,
-    from DEBUG on if that is our level; those that call receivers not at all. Calling it again replaces the former set-up."""
+    from DEBUG on if that is our level; those that call receivers not at all. Calling it again replaces the former
+    set-up."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(Formatter(form, Hider(secrets)))
     root = logging.getLogger()

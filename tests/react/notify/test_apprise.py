@@ -145,5 +145,5 @@ def test_nobody_is_mentioned(name: str) -> None:
 
 def test_text_says_all_of_it() -> None:
     text = text_of(message_of(told()))
-    for words in ("10^14 to 1", "Also in alarm:", "then ", "Team: payments"):
+    for words in ("by chance once in 1,000 years at most", "Also in alarm:", "then ", "Team: payments"):
         assert words in text

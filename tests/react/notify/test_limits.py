@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from msgspec.structs import replace
 
 from driftline.react.notify.alertmanager import alerts_of
-from driftline.react.notify.message import message_of
+from driftline.react.notify.message import message_of, sureness
 from driftline.react.notify.notification import Notification
 from driftline.react.notify.pagerduty import MOST_BYTES, NO_DETAILS, action_of, bounded, change_of, event_of
 from driftline.react.notify.slack_blocks import payload_of
-from react.notify.making import EVERY_KIND, HOSTILE, NASTY, T0, alert, told
+from react.notify.making import EVERY_KIND, HOSTILE, NASTY, T0, alert, told, witnessed
 from support.receivers import alertmanager, pagerduty, slack
 
 MANY: Final = settings(
@@ -65,8 +67,6 @@ def test_every_kind_is_taken(notification: Notification) -> None:
 @pytest.mark.parametrize("name", NASTY)
 def test_a_feature_with_a_nasty_name_pings_nobody(name: str) -> None:
     """Row 47 in front of people. Mutation: no escaping in `slack_blocks.escaped`; `<!channel>` pings everyone."""
-    from msgspec.structs import replace
-
     named = replace(alert(), model=name, monitors=[name], sentence=f"{name}: it moved.", advice=name, team=name)
     payload = payload_of(message_of(Notification(id="n", receiver="r", key="k", alert=named)))
     assert slack.problems(payload) == []
@@ -75,8 +75,6 @@ def test_a_feature_with_a_nasty_name_pings_nobody(name: str) -> None:
 
 def test_the_worst_alert_fits_all_the_same() -> None:
     """Everything as long, and as much of it, as it can be."""
-    from msgspec.structs import replace
-
     long = "&" * 5_000
     grave = alert().evidence[0]
     every = replace(
@@ -118,7 +116,7 @@ def test_a_message_says_what_when_how_much_how_sure_and_what_to_do() -> None:
     for words in (
         "Critical: input data of fraud 7",
         "the mean went from 41.2 to 57.9 (±1.6) since 1 April 2024 08:00 UTC",
-        "10^14 to 1 for a change, from 1,800 events",
+        "by chance once in 1,000 years at most; from 1,800 events",
         "2: features.amount:distribution, features.country:distribution",
         'country: the share of "NL" fell.',
         "*What to do*\nLook at what fills features.amount first.",
@@ -126,3 +124,22 @@ def test_a_message_says_what_when_how_much_how_sure_and_what_to_do() -> None:
         "i-1",
     ):
         assert words in said
+
+
+@pytest.mark.parametrize(
+    ("nats", "unit", "words"),
+    [
+        (5.0, "days", "by chance once in 148 days at most; from 1,800 events"),
+        (7.5, "days", "by chance once in 5 years at most; from 1,800 events"),
+        (31.2, "days", "by chance once in 1,000 years at most; from 1,800 events"),
+        (1e308, "days", "by chance once in 1,000 years at most; from 1,800 events"),
+        (14.0, "events", "by chance once in 1,202,604 events at most; from 1,800 events"),
+        (math.inf, "events", "by chance once in 10^12 events at most; from 1,800 events"),
+        (0.5, "days", "1,800 events"),
+        (math.nan, "days", "1,800 events"),
+        (None, "days", "1,800 events"),
+    ],
+)
+def test_how_sure_is_said_in_days_that_people_know(nats: float | None, unit: Any, words: str) -> None:
+    """An e-detector's evidence of x nats comes by chance once in e^x days at most. Mutation: nats read as odds."""
+    assert sureness(replace(witnessed(), log_evidence=nats, unit=unit)) == words

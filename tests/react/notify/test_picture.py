@@ -6,10 +6,11 @@ import asyncio
 import struct
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 
-from driftline.contracts.records import Effect, Estimate
+from driftline.contracts.records import Effect, Estimate, Shape
 from driftline.react.notify.message import message_of
 from driftline.react.notify.picture import available, draw, drawn, printed
 from react.notify.making import EFFECT, EFFECTS, NASTY, TEXT, told
@@ -35,13 +36,22 @@ def test_a_picture_is_small(effect: Effect) -> None:
 @given(TEXT, EFFECTS)
 @settings(max_examples=15, deadline=None)
 async def test_a_picture_is_drawn_of_whatever_there_is(subject: str, effect: Effect) -> None:
-    """Mutation: `parse_math` as it is by default in `picture.draw`; `$\\frac{1}{0}$` is a formula, and none."""
     message = replace(message_of(told()), subject=subject, effect=effect)
     png = await drawn(message)
     if png is not None:
         looked_at(png)
     else:
         assert effect.shape is None or not effect.shape.labels
+
+
+def test_formulas_are_names() -> None:
+    """Mutation: `parse_math` as it is by default in `picture`; matplotlib raises over `$\\frac{1$`."""
+    label = "$\\frac{1$"
+    named = msgspec.structs.replace(
+        EFFECT, witness=label, shape=Shape(labels=[label], reference=[1.0], current=[1.0])
+    )
+    looked_at(draw(label, named))
+    looked_at(draw(label, msgspec.structs.replace(RATE, witness=label)))
 
 
 @pytest.mark.parametrize("name", NASTY)

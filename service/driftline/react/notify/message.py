@@ -25,6 +25,9 @@ MAX_NAME: Final = 60
 SHOWN: Final = 5
 """Other monitors, models or alerts that are named; the rest are counted."""
 MAX_FACTS: Final = 10
+YEAR: Final = 365.25
+YEARS: Final = 1_000
+"""Of what is rarer, that is all that is said."""
 
 CAUSES: Final[dict[Cause, str]] = {
     "performance": "model errors",
@@ -118,13 +121,21 @@ def title_of(alert: Alert) -> str:
 
 
 def sureness(witnessed: Witnessed) -> str:
-    """How strong the evidence is, and what it rests on."""
+    """How seldom evidence like this comes by chance, and what it rests on."""
     n = f"{witnessed.n:,} events" if witnessed.n else ""
     nats = witnessed.log_evidence
-    if nats is None or not math.isfinite(nats) or nats < math.log(10.0):
+    if nats is None or not nats > 1.0:
         return n
-    odds = f"10^{nats / math.log(10.0):.0f} to 1 for a change" if nats < 690.0 else "beyond doubt"
-    return f"{odds}, from {n}" if n else odds
+    rare = f"by chance once in {_span(nats, witnessed.unit)} at most"
+    return f"{rare}; from {n}" if n else rare
+
+
+def _span(nats: float, unit: str) -> str:
+    """e^nats days or events, in words."""
+    if unit == "events":
+        return f"{math.exp(nats):,.0f} events" if nats < math.log(1e12) else "10^12 events"
+    days = math.exp(min(nats, math.log(YEARS * YEAR)))
+    return f"{days:,.0f} days" if days < 3.0 * YEAR else f"{days / YEAR:,.0f} years"
 
 
 def sparks(effect: Effect | None) -> tuple[str, str] | None:
