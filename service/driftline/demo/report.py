@@ -120,6 +120,7 @@ def alarm_rows(alerts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "onset": None if alert.get("onset") is None else rfc3339(alert["onset"]),
             "monitors": alert.get("monitors", []),
             "request": alert.get("request"),
+            "evidence": alert.get("evidence", []),
             "details": alert.get("details", {}),
             "sentence": alert["sentence"],
         }
