@@ -24,8 +24,10 @@ from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_writer import KafkaWriter
 from driftline.runtime.log import Outgoing
 from driftline.wiring import kafka_settings
-from react.dying import POINTS
+from react.dying import POINTS, SENDING
 from react.making import HOUR, MINUTE, signal, told
+from support.receivers.pagerduty import KEY as PAGER_KEY
+from support.receivers.pagerduty import PagerDuty
 from support.servers import AnyServers, connection, unique
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +162,36 @@ async def test_rows_1_and_2_killed_for_good_between_state_publish_and_acknowledg
     await cluster.tell(*STORY, signal("error:rate", 3, at=2 * HOUR))
     after = await cluster.until(4)
     assert [a.status for a in after[len(alerts) :]] == ["open"], "a late duplicate has said something"
+
+
+@pytest.mark.parametrize("point", SENDING)
+async def test_row_3_killed_for_good_between_state_send_and_mark(cluster: Cluster, point: str) -> None:
+    """PagerDuty sees one incident that ends, and what it is told twice has one dedup key.
+
+    Mutation: settle before `_send` in Sender.round; killed before it sends, the incident is never opened."""
+    async with PagerDuty() as pager:
+        receiver = {"name": "pager", "type": "pagerduty", "key": PAGER_KEY, "url": pager.base}
+        cluster.environ |= {
+            "DRIFTLINE_NOTIFY__RECEIVERS": json.dumps([receiver]),
+            "DRIFTLINE_NOTIFY__ROUTES": json.dumps([{"receivers": "pager", "group_wait_s": 0}]),
+            "DRIFTLINE_NOTIFY__ALLOW_PRIVATE": "127.0.0.0/8",
+        }
+        await cluster.tell(STORY[0])
+        dying = cluster.start("react.dying", point)
+        assert await asyncio.to_thread(dying.wait, 60) == -9
+        sent = len(pager.events)
+        assert sent == (0 if point == "before_send" else 1)
+        cluster.react()
+        await cluster.tell(STORY[2])
+        async with asyncio.timeout(60):
+            while not pager.incidents or pager.incidents[-1].state != "resolved":  # noqa: ASYNC110 - a process says it
+                await asyncio.sleep(0.1)
+        (incident,) = pager.incidents
+        actions = [event["event_action"] for event in pager.events]
+        again = ["trigger"] if point == "before_mark" else []
+        assert actions == ["trigger", *again, "resolve"]
+        assert {event["dedup_key"] for event in pager.events} == {incident.key}
+        assert pager.refused == []
 
 
 async def test_one_is_active_and_the_other_takes_over(cluster: Cluster) -> None:

@@ -249,6 +249,50 @@ async def test_row_3_killed_anywhere_nothing_is_lost_and_nothing_is_another(seed
         assert (len(channel.opened), channel.lasting) == (6, set())
 
 
+def test_row_3_who_has_lost_the_topics_does_not_go_on_trying() -> None:
+    """Mutation: do not look whether it is still active in Sender._try; the pager is told of the beginning after the
+    end, and rings again."""
+
+    async def story() -> None:
+        world, pager = World(QUIET, TO_BOTH), StandIn()
+        first = await holding(world, signal())
+
+        def lose(one: Notification) -> Exception | None:
+            if first.worker.active:
+                first.worker.revoked()
+                return TryLater("busy", 30.0)
+            return None
+
+        zombie = StandIn(lose)
+        trying = asyncio.create_task(sender(first, zombie, "pager").round())
+        await asyncio.sleep(1)
+        second = await holding(world, signal("error:rate", 2, "resolved", at=HOUR))
+        await sender(second, pager, "pager").round()
+        await trying
+        assert pager.told == ["m:open", "m:resolved"]
+        assert (len(zombie.calls), zombie.told) == (1, [])
+
+    in_virtual_time(story())
+
+
+def test_what_is_overtaken_while_it_is_tried_is_not_told() -> None:
+    async def story() -> None:
+        world, chat = World(QUIET, TO_CHAT), StandIn()
+        process = await holding(world, signal())
+        await sender(process, chat).round()
+        chat.trouble = failing(TryLater("busy", 30.0))
+        await holding_on(world, process, signal("loss:mean", at=MINUTE))
+        trying = asyncio.create_task(sender(process, chat).round())
+        await asyncio.sleep(1)
+        await holding_on(world, process, signal("abs_error:mean", at=2 * MINUTE))
+        await trying
+        await sender(process, chat).round()
+        assert chat.told == ["m:open", "m:updated"]
+        assert chat.taken[-1].alert is not None and chat.taken[-1].alert.count == 3
+
+    in_virtual_time(story())
+
+
 def test_row_42_a_destination_is_not_flooded() -> None:
     """Mutation: leave out `turn` in Sender._try; twenty messages come in one second."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import stamina
 
-from driftline.errors import Transient
+from driftline.errors import DriftlineError, Transient
 from driftline.react.notify.notification import Channel, Notification, Refused, TryLater
 from driftline.react.notify.rate import Rate
 from driftline.react.observe import ReactObserver
@@ -28,6 +28,10 @@ class SenderSettings:
     longest_wait_s: float = 60.0
     jitter_s: float = 0.5
     give_up_s: float = 300.0
+
+
+class Overtaken(DriftlineError):
+    """There is something later to be told, or somebody else has to tell it."""
 
 
 class Sender:
@@ -67,12 +71,12 @@ class Sender:
         waiting = self._worker.outbox.oldest(self._receiver) if self._worker.active else []
         failed: set[str] = set()
         for name, one in waiting:
-            if one.key in failed or not self._worker.active:
-                continue
-            if not self._worker.outbox.holds(self._receiver, name, one.id):
+            if one.key in failed:
                 continue
             try:
-                receipt = await self._send(one)
+                receipt = await self._send(name, one)
+            except Overtaken:
+                continue
             except Refused as error:
                 await self._refused(name, one, str(error))
             except Transient as error:
@@ -90,7 +94,7 @@ class Sender:
         self._observer.notified(self._receiver, one.id, "refused", why)
         await self._worker.settle(name, one, why, None)
 
-    async def _send(self, one: Notification) -> str | None:
+    async def _send(self, name: str, one: Notification) -> str | None:
         settings = self._settings
         async for attempt in stamina.retry_context(
             on=self._backoff(one),
@@ -101,12 +105,16 @@ class Sender:
             wait_jitter=settings.jitter_s,
         ):
             with attempt:
-                return await self._try(one)
+                return await self._try(name, one)
         raise AssertionError("stamina ends with a result or an error")
 
-    async def _try(self, one: Notification) -> str | None:
+    async def _try(self, name: str, one: Notification) -> str | None:
+        """Looks at each try whether it is still ours to send: a process that has lost the topics and still retries a
+        beginning would otherwise open again what its successor has ended."""
         if self._rate is not None:
             await self._rate.turn()
+        if not self._worker.active or not self._worker.outbox.holds(self._receiver, name, one.id):
+            raise Overtaken(one.id)
         try:
             async with asyncio.timeout(self._settings.give_up_s):
                 return await self._channel.send(one, self._worker.outbox.receipt(self._receiver, one.key))
