@@ -35,6 +35,7 @@ from driftline.react.notify.settings import (
     WebhookSettings,
     networks,
 )
+from driftline.telemetry.logs import log
 
 BURST = 5
 """Calls that may come at once after a pause."""
@@ -53,7 +54,12 @@ def channel_of(config: Config, receiver: Receiver, clock: Clock) -> Channel:
     post = PostSettings(
         timeout_s=notify.timeout_s, allow_private=networks(notify.allow_private), ca_file=notify.ca_file
     )
-    return open_channel(channel_settings(receiver, notify.timeout_s), post, clock, values=notify.values)
+
+    def lost(why: str) -> None:
+        log("notification.picture_lost", receiver=receiver.name, error=why)
+
+    settings = channel_settings(receiver, notify.timeout_s)
+    return open_channel(settings, post, clock, values=notify.values, lost=lost)
 
 
 def file_secrets(config: Config) -> frozenset[str]:

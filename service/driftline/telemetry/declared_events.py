@@ -44,6 +44,7 @@ EVENTS: Final = (
     Event("retraining.requested", INFO, "A model should be retrained; the request is on the `retraining` topic."),
     Event("retraining.declined", WARNING, "A retraining that was due or wanted is not asked for, for `reason`."),
     Event("notification.sent", INFO, "A receiver has taken a notification."),
+    Event("notification.picture_lost", WARNING, "A message was told without its picture, for `error`."),
     Event("notification.retried", WARNING, "A receiver has not taken a notification; it is tried again."),
     Event(
         "notification.refused", ERROR, "A receiver will never take this notification; what it says is on its topic."

@@ -11,9 +11,11 @@ import pytest
 from driftline.clock import ManualClock
 from driftline.react.notify.message import Message
 from driftline.react.notify.notification import Channel, Refused, TryLater
-from driftline.react.notify.settings import SlackSettings
+from driftline.react.notify.picture import available
+from driftline.react.notify.registry import open_channel
+from driftline.react.notify.settings import PostSettings, SlackSettings
 from driftline.react.notify.slack import SlackBot, slack
-from react.notify.making import EVERY_KIND, T0, poster, told
+from react.notify.making import EVERY_KIND, LOCAL, T0, poster, told
 from support.receivers.http import Reply
 from support.receivers.slack import CHANNEL, TOKEN, Slack, texts
 
@@ -147,6 +149,20 @@ async def test_a_picture_that_is_not_taken_does_not_cost_the_message(trouble: Re
         await channel.send(told(), None)
         assert len(service.said) == 1
         assert len(lost) == 1
+
+
+async def test_a_lost_picture_is_told_to_whoever_opened_the_channel() -> None:
+    """Mutation: leave `lost` out in `registry._channel`; nobody hears that a scope is missing."""
+    lost: list[str] = []
+    async with Slack() as service:
+        service.down_at["/files."] = Reply(200, b'{"ok": false, "error": "missing_scope"}')
+        settings = SlackSettings(token=TOKEN, channel=CHANNEL, api=service.api)
+        post = PostSettings(5.0, LOCAL)
+        channel = open_channel(settings, post, ManualClock(T0), values=True, lost=lost.append)
+        await channel.send(told(), None)
+        await channel.close()
+        assert len(service.said) == 1
+    assert lost == (["Slack refuses files.getUploadURLExternal: missing_scope"] if available() else [])
 
 
 async def test_settings_with_neither_are_refused() -> None:
