@@ -2,7 +2,7 @@
 
     driftline demo --report demo.json
     python docs/examples/notifications/render.py demo.json out/
-    chromium --headless --window-size=760,900 --screenshot=slack.png out/slack.html
+    chromium --headless --window-size=760,580 --screenshot=slack.png out/slack.html
 
 Slack's and PagerDuty's own pages differ in fonts and colours, not in what they say.
 """
@@ -25,6 +25,7 @@ body { margin: 0; padding: 18px 22px; background: #fff; color: #1d1c1d; width: 7
 .said { display: flex; gap: 10px; margin-bottom: 14px; }
 .badge { flex: none; width: 36px; height: 36px; border-radius: 6px; background: #2f5d8a; color: #fff;
          font-weight: 700; text-align: center; line-height: 36px; }
+.dot { display: inline-block; width: 13px; height: 13px; border-radius: 7px; }
 .name { font-weight: 700; }
 .app { font-size: 10px; background: #eee; color: #555; border-radius: 3px; padding: 1px 4px; }
 h1 { font-size: 18px; margin: 4px 0 6px; } p { margin: 4px 0 8px; white-space: pre-line; }
@@ -39,9 +40,18 @@ table { border-collapse: collapse; width: 100%; font-size: 14px; } td { padding:
        font-size: 12px; padding: 2px 7px; } .bars { font: 14px "DejaVu Sans Mono", monospace; white-space: pre; }
 """
 
+MARKS = {"🔴": "#d92f2f", "🟠": "#e8832a", "🟡": "#f2c744", "🔵": "#3b82d6", "✅": "#3aa55b"}
+
 
 def page(body: str) -> str:
     return f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style>{body}'
+
+
+def dots(text: str) -> str:
+    """Marks as Slack draws them, whatever fonts there are."""
+    for mark, colour in MARKS.items():
+        text = text.replace(mark, f'<span class="dot" style="background: {colour}"></span>')
+    return text
 
 
 def mrkdwn(text: str) -> str:
@@ -57,7 +67,7 @@ def slack(payloads: list[dict]) -> str:
         parts = []
         for block in payload["blocks"]:
             if block["type"] == "header":
-                parts.append(f"<h1>{mrkdwn(block['text']['text'])}</h1>")
+                parts.append(f"<h1>{dots(mrkdwn(block['text']['text']))}</h1>")
             elif "fields" in block:
                 fields = "".join(f"<div>{mrkdwn(field['text'])}</div>" for field in block["fields"])
                 parts.append(f'<div class="fields">{fields}</div>')

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from msgspec.structs import replace
 
 from driftline.react.notify.alertmanager import alerts_of
-from driftline.react.notify.message import message_of, sureness
+from driftline.react.notify.message import lasted, message_of, sureness
 from driftline.react.notify.notification import Notification
 from driftline.react.notify.pagerduty import MOST_BYTES, NO_DETAILS, action_of, bounded, change_of, event_of
 from driftline.react.notify.slack_blocks import payload_of
@@ -143,3 +143,24 @@ def test_a_message_says_what_when_how_much_how_sure_and_what_to_do() -> None:
 def test_how_sure_is_said_in_days_that_people_know(nats: float | None, unit: Any, words: str) -> None:
     """An e-detector's evidence of x nats comes by chance once in e^x days at most. Mutation: nats read as odds."""
     assert sureness(replace(witnessed(), log_evidence=nats, unit=unit)) == words
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [
+        (-5, "0 minutes"),
+        (60_000, "1 minute"),
+        (7_199_999, "119 minutes"),
+        (7_200_000, "2 hours"),
+        (2 * 86_400_000, "2 days"),
+    ],
+)
+def test_how_long_it_lasted(ms: int, words: str) -> None:
+    assert lasted(ms) == words
+
+
+def test_the_end_says_how_long_it_lasted_and_advises_nothing() -> None:
+    said = "\n".join(slack.texts(payload_of(message_of(told("resolved")))))
+    assert "*Lasted*\n60 minutes" in said
+    assert "What to do" not in said
+    assert said.startswith("✅ Resolved: input data of fraud 7")

@@ -25,6 +25,7 @@ MAX_NAME: Final = 60
 SHOWN: Final = 5
 """Other monitors, models or alerts that are named; the rest are counted."""
 MAX_FACTS: Final = 10
+LEAST_BARS: Final = 5
 YEAR: Final = 365.25
 YEARS: Final = 1_000
 """Of what is rarer, that is all that is said."""
@@ -138,9 +139,18 @@ def _span(nats: float, unit: str) -> str:
     return f"{days:,.0f} days" if days < 3.0 * YEAR else f"{days / YEAR:,.0f} years"
 
 
+def lasted(ms: int) -> str:
+    """3 days; 5 hours; 12 minutes."""
+    minutes = max(ms, 0) // 60_000
+    for name, length in (("day", 1_440), ("hour", 60)):
+        if minutes >= 2 * length:
+            return f"{minutes // length:,} {name}s"
+    return f"{minutes} minute{'s' * (minutes != 1)}"
+
+
 def sparks(effect: Effect | None) -> tuple[str, str] | None:
-    """The distribution then and now as two lines of bars, on one scale."""
-    if effect is None or effect.shape is None or not effect.shape.labels:
+    """The distribution then and now as two lines of bars, on one scale; None for so few that a sentence says more."""
+    if effect is None or effect.shape is None or len(effect.shape.labels) < LEAST_BARS:
         return None
     shape = effect.shape
     top = max(*shape.reference, *shape.current)
@@ -156,14 +166,16 @@ def sparks(effect: Effect | None) -> tuple[str, str] | None:
 def _of_alert(alert: Alert) -> Message:
     first = alert.evidence[0] if alert.evidence else None
     facts = [("Since", moment(alert.onset)) if alert.onset is not None else ("Opened", moment(alert.opened))]
+    if alert.status == "resolved":
+        facts.append(("Lasted", lasted(alert.time - alert.opened)))
     if first is not None and (sure := sureness(first)):
         facts.append(("How sure", sure))
     if alert.count > 1:
         facts.append(("Monitors in alarm", _named(alert.monitors, alert.count)))
     elif alert.monitors:
         facts.append(("Monitor", alert.monitors[0]))
-    if alert.upstream is not None:
-        facts.append(("Shared column", f"{alert.upstream}, of {max(alert.models, 1)} models"))
+    if alert.upstream is not None and alert.models > 1:
+        facts.append(("Shared column", f"{alert.upstream}, of {alert.models:,} models"))
     for name, value in (
         ("Team", alert.team),
         ("Retraining", alert.request),
