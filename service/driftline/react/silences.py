@@ -33,14 +33,13 @@ class Silence(msgspec.Struct, frozen=True):
 
 def fits(match: Match, subject: Subject) -> bool:
     """Whether everything that is given fits. A pattern for monitors has to fit all of them."""
-    names = (
-        (match.model, subject.model),
-        (match.version, subject.version),
-        (match.team, subject.team or ""),
-    )
-    if any(pattern is not None and not fnmatchcase(name, pattern) for pattern, name in names):
-        return False
     if match.cause is not None and match.cause != subject.cause:
+        return False
+    if match.model is not None and not fnmatchcase(subject.model, match.model):
+        return False
+    if match.version is not None and not fnmatchcase(subject.version, match.version):
+        return False
+    if match.team is not None and not fnmatchcase(subject.team or "", match.team):
         return False
     if match.up_to is not None and rank(subject.severity) > rank(match.up_to):
         return False
