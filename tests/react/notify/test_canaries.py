@@ -97,7 +97,7 @@ async def sending(
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 async def test_row_45_no_secret_is_in_any_output(trouble: Trouble, tmp_path: Path, heard: io.StringIO) -> None:
-    """Mutation: repeat the answer in the errors of `answers.expect_taken`, or leave `_TALKATIVE` out of `logs.setup`."""
+    """Mutations: repeat the answer in the errors of `answers.expect_taken`; leave `_TALKATIVE` out of `logs.setup`."""
     async with Service() as service:
         service.down = trouble
         async with sending(receivers_at(service.base, tmp_path), heard) as (world, senders, metrics):
