@@ -10,7 +10,7 @@ from driftline.contracts.reactions import Command, Match
 from driftline.contracts.records import Lifecycle, Signal
 from driftline.react.routes import Route, RouteTable
 from driftline.react.slot import SLOT
-from driftline.react.state import POLICY, State, from_fields
+from driftline.react.state import CORE, POLICY, State, from_fields
 from faults.traps import Killed
 from react.hearing import PATIENT, PATIENTLY, ack, expire, resolve, silence
 from react.making import DAY, HOUR, MINUTE, Told, alerts, signal, tick
@@ -134,6 +134,22 @@ async def test_a_policy_that_cannot_be_read_silences_nobody() -> None:
     assert process.notes.of("quarantined") == [("quarantined", POLICY)]
     assert isinstance(process.worker.state, State)
     assert process.worker.state.policy.silences == {}
+
+
+async def test_a_state_that_begins_anew_keeps_no_silence_of_the_old_one() -> None:
+    """Mutation: leave POLICY out of what ReactWorker._owned deletes; the next react has a silence that this one has
+    not."""
+    world = World(routes=ROUTES, settings=PATIENTLY)
+    world.append(tick(0))
+    world.append(silence("s1", Match(model="m")))
+    assert await world.drain(world.process())
+    world.log.trim("commands", 0, 2)
+    world.server.contents.slots[SLOT].fields[CORE] = b"rubbish"
+    for _ in range(2):
+        process = world.process()
+        await process.worker.ensure()
+        assert process.worker.state is not None
+        assert process.worker.state.policy.silences == {}
 
 
 def test_killed_is_no_ordinary_error() -> None:

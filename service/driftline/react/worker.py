@@ -28,7 +28,7 @@ from driftline.contracts.reactions import Command, Fact, content_id
 from driftline.errors import Fenced, LogGap, Poison, StateCorrupt, StateLost, Transient
 from driftline.outgoing import dead_letter_record
 from driftline.react.core import Message, Question, questions, react
-from driftline.react.delivery import delivered
+from driftline.react.delivery import delivered, unconfigured
 from driftline.react.draft import Reaction, Said
 from driftline.react.notify.addressing import tell
 from driftline.react.notify.notification import Notification
@@ -38,7 +38,7 @@ from driftline.react.reading import bounds_of, ids_on, in_log_order
 from driftline.react.routes import RouteTable
 from driftline.react.settings import ReactSettings
 from driftline.react.slot import SLOT, ReactSlot
-from driftline.react.state import CORE, MODEL_PREFIX, State, from_fields, to_fields
+from driftline.react.state import CORE, MODEL_PREFIX, POLICY, State, from_fields, to_fields
 from driftline.react.topics import ROLES, Role, Topics, command_record, decode, said_record
 from driftline.runtime.log import Bounds, LogReader, LogWriter, Outgoing, Record
 from driftline.runtime.outbox import decode_outbox
@@ -113,8 +113,6 @@ class ReactWorker:
         self._ticked = ""
         self.outbox = Outbox(settings.routes.receivers, settings.max_pending)
         self._changed = {receiver: asyncio.Event() for receiver in settings.routes.receivers}
-
-    # Ownership
 
     def assigned(self) -> None:
         self._ours = True
@@ -241,8 +239,6 @@ class ReactWorker:
 
         return await until_done(call, give_up=lambda: not self._ours, on_retry=on_retry, sleep=self._sleep)
 
-    # Taking over
-
     async def _owned(self) -> State:
         """Write our token, load the state, publish what its outbox still holds, and read what came meanwhile.
 
@@ -277,10 +273,14 @@ class ReactWorker:
         said = (self._topics.alerts, self._topics.retraining)
         self._known = await ids_on(self._reader, said) if self._rebuilding else frozenset()
         if state is None or made.outbox or broken or loaded.stale:
-            stale = [name for name in snapshot.fields if state is None and name.startswith(MODEL_PREFIX)]
+            stale = [n for n in snapshot.fields if state is None and n.startswith((MODEL_PREFIX, POLICY))]
             await self._write(made, sorted({*broken, *stale, *loaded.stale} - {CORE}))
         self._state, self._lost = made.state, False
         await self._catch_up({role: bounds[role].end for role in ROLES})
+        reaction = unconfigured(self._state, self._settings.routes.receivers, self._settings.policy)
+        if reaction.outbox:
+            self._add(made := self._made(self._state), reaction, notify=True)
+            await self._write(made)
         if self._state.rebuilding:
             self._rebuilding, self._known = False, frozenset()
             await self._write(self._made(msgspec.structs.replace(self._state, rebuilding=False)))
@@ -325,8 +325,6 @@ class ReactWorker:
                 batch = []
         if batch:
             await self._fold(batch)
-
-    # Folding
 
     async def _fold(self, batch: Sequence[tuple[Role, Record]]) -> None:
         assert self._state is not None
