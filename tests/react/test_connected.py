@@ -161,7 +161,7 @@ async def test_rows_1_and_2_killed_for_good_between_state_publish_and_acknowledg
     assert copies == (0 if point in ("before_commit", "before_publish") else 1)
     await cluster.tell(*STORY, signal("error:rate", 3, at=2 * HOUR))
     after = await cluster.until(4)
-    assert [a.status for a in after[len(alerts) :]] == ["open"], "a late duplicate has said something"
+    assert [a.status for a in after[len(alerts) :]] == ["reopened"], "a late duplicate has said something"
 
 
 @pytest.mark.parametrize("point", SENDING)
