@@ -373,6 +373,20 @@ async def test_what_waits_for_a_receiver_that_is_gone_is_said() -> None:
     assert (await holding(world)).worker.outbox.counts() == {"chat": 1, "pager": 0}
 
 
+async def test_row_46_that_a_receiver_refuses_is_over_when_it_is_configured_no_more() -> None:
+    """Mutation: leave out `unconfigured` in ReactWorker._owned; the incident is open for ever."""
+    world, pager = World(QUIET, TO_BOTH), StandIn()
+    process = await holding(world, signal())
+    await sender(process, StandIn(failing(Refused("no")))).round()
+    world.routes = RouteTable(("pager",), (Route("all", ("pager",)),))
+    process = await holding(world)
+    await sender(process, pager, "pager").round()
+    assert pager.told == ["m:open", "chat:open", "chat:resolved"]
+    said = len(world.alerts())
+    await holding(world)
+    assert len(world.alerts()) == said
+
+
 async def test_an_old_alert_is_not_told_again_when_a_lost_store_is_rebuilt() -> None:
     """Mutation: notify whatever is rebuilt in ReactWorker._take; a year of alerts is told at once."""
     world, chat = World(QUIET, TO_CHAT), StandIn()

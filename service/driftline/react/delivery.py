@@ -6,6 +6,8 @@ routes it leaves that receiver out.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from driftline.contracts.reactions import Witnessed
 from driftline.react.draft import Draft, Reaction
 from driftline.react.incidents import opened, resolve
@@ -30,4 +32,16 @@ def delivered(state: State, receiver: str, id: str, error: str | None, settings:
             monitor=f"notify:{receiver}", signal=id, severity="error", sentence=sentence, time=draft.now
         )
         opened(draft, "", receiver, "notification", witnessed)
+    return draft.done()
+
+
+def unconfigured(state: State, receivers: Collection[str], settings: ReactSettings) -> Reaction:
+    """The incidents of receivers that there are no more are over: nothing else would ever end them."""
+    draft = Draft(state, settings)
+    known = draft.look("")
+    for name in sorted(known.versions if known else ()):
+        if name and name not in receivers and "notification" in draft.version("", name).incidents:
+            version = draft.version("", name)
+            sentence = f"The receiver {name} is configured no more."
+            resolve(draft, version, version.incidents["notification"], "", name, sentence)
     return draft.done()

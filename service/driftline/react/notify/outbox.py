@@ -157,7 +157,8 @@ class Edit:
         """Last in the line of each one's receiver."""
         for one in notifications:
             line = self._line(one.receiver)
-            for name in [name for name, waiting in line.waiting.items() if _overtakes(one, waiting)]:
+            stale = line.waiting.items() if one.key in line.keys else ()
+            for name in [name for name, waiting in stale if _overtakes(one, waiting)]:
                 self._remove(one.receiver, name)
             name = f"{WAITING}{one.receiver}:{self.count:0{_DIGITS}d}"
             self.count += 1
