@@ -224,8 +224,8 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
     },
     "Command": {
         "id": "Identifies the command; deliveries with the same id are one command.",
-        "what": "tick: event time goes on. retrain: ask for a retraining. ack: somebody is on an incident. resolve: end "
-        "it. silence: tell nobody of some for a while. expire: end a silence.",
+        "what": "tick: event time goes on. retrain: ask for a retraining. ack: somebody is on an incident. resolve: "
+        "end it. silence: tell nobody of some for a while. expire: end a silence.",
         "time": "tick: event time that all judges have closed, milliseconds. Otherwise the wall clock.",
         "model": "The model to be retrained.",
         "version": "Its version; null for the one in use.",
