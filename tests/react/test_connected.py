@@ -26,6 +26,7 @@ from driftline.runtime.log import Outgoing
 from driftline.wiring import kafka_settings
 from react.dying import POINTS, SENDING
 from react.making import HOUR, MINUTE, signal, told
+from support.receivers.http import Reply, Service, busy
 from support.receivers.pagerduty import KEY as PAGER_KEY
 from support.receivers.pagerduty import PagerDuty
 from support.servers import AnyServers, connection, unique
@@ -192,6 +193,42 @@ async def test_row_3_killed_for_good_between_state_send_and_mark(cluster: Cluste
         assert actions == ["trigger", *again, "resolve"]
         assert {event["dedup_key"] for event in pager.events} == {incident.key}
         assert pager.refused == []
+
+
+async def test_row_42_away_for_a_while_and_refused_by_another(cluster: Cluster) -> None:
+    """What opened and ended while PagerDuty was away is told when it is back; that the webhook is gone, too.
+
+    Mutation: settle after a Transient too in Sender.round; PagerDuty never hears of the first incident."""
+    async with PagerDuty() as pager, Service() as hook:
+        pager.down, hook.down = busy("1", 503), Reply(404)
+        receivers = [
+            {"name": "pager", "type": "pagerduty", "key": PAGER_KEY, "url": pager.base},
+            {"name": "hook", "type": "webhook", "url": hook.base},
+        ]
+        cluster.environ |= {
+            "DRIFTLINE_NOTIFY__RECEIVERS": json.dumps(receivers),
+            "DRIFTLINE_NOTIFY__ROUTES": json.dumps([{"receivers": ["pager", "hook"], "group_wait_s": 0}]),
+            "DRIFTLINE_NOTIFY__ALLOW_PRIVATE": "127.0.0.0/8",
+        }
+        cluster.react()
+        await cluster.tell(STORY[0], STORY[2])
+        alerts = await cluster.wait(lambda alerts: any(a.cause == "notification" for a in alerts))
+        (refused,) = [a for a in alerts if a.cause == "notification"]
+        assert (refused.version, refused.status) == ("hook", "open")
+        await pager.got(2)
+        assert pager.incidents == []
+        pager.down = None
+        async with asyncio.timeout(60):
+            while len(pager.events) < 3:  # noqa: ASYNC110 - a process says it
+                await asyncio.sleep(0.1)
+        told: dict[str, list[str]] = {}
+        for event in pager.events:
+            told.setdefault(event["dedup_key"], []).append(event["event_action"])
+        assert told.pop(refused.incident) == ["trigger"]
+        assert list(told.values()) == [["trigger", "resolve"]]
+        assert len(pager.incidents) == 2
+        await hook.got(2)
+        assert len(hook.requests) == 2, "what it refuses is not sent again, nor is that told to itself"
 
 
 async def test_one_is_active_and_the_other_takes_over(cluster: Cluster) -> None:
