@@ -219,7 +219,7 @@ def told() -> list[Json]:
         graph(
             "Notifications an hour",
             query(
-                "sum by (receiver, outcome) (increase(driftline_notifications_total[1h])) > 0",
+                "sum by (receiver, outcome) (increase(driftline_notifications_total[1h]))",
                 "{{receiver}} {{outcome}}",
             ),
             width=12,

@@ -48,6 +48,9 @@ class Notes(Observer):
     def owned(self, stage: str, partition: int, start: int, again: int) -> None:
         self.told.append(("owned", partition, start, again))
 
+    def position(self, stage: str, partition: int, next_offset: int, end: int | None) -> None:
+        self.told.append(("position", stage, partition, next_offset, end))
+
     def released(self, stage: str, partition: int, reason: str) -> None:
         self.told.append(("released", partition, reason))
 

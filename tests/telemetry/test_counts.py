@@ -51,6 +51,18 @@ async def test_a_run_is_counted_as_it_was() -> None:
     assert abs(stamp - sent.end / 1000) < 3_600
 
 
+async def test_the_lag_of_a_busy_partition_is_told() -> None:
+    """Mutation: leave `_report` out of `Loop.step`; only a partition without work says where it stands."""
+    sent, world = feed(), World(Shape(max_batch=50))
+    world.publish(sent.messages)
+    worker = await world.start("ingest")
+    for _ in range(3):
+        await world.step(worker)
+    told = worker.notes.of("position")
+    assert told
+    assert all(stage == "ingest" and next_offset < end for _, stage, _, next_offset, end in told)
+
+
 def incident(cause: str, severity: str) -> Incident:
     return Incident(id="i", cause=cause, opened=0, sentence="", severity=severity, told=0)  # type: ignore[arg-type]
 
