@@ -198,7 +198,7 @@ async def test_row_3_killed_for_good_between_state_send_and_mark(cluster: Cluste
 async def test_row_42_away_for_a_while_and_refused_by_another(cluster: Cluster) -> None:
     """What opened and ended while PagerDuty was away is told when it is back; that the webhook is gone, too.
 
-    Mutation: settle after a Transient too in Sender.round; PagerDuty never hears of the first incident."""
+    Mutation: take a 503 for final in answers.expect_taken; PagerDuty never hears of the first incident."""
     async with PagerDuty() as pager, Service() as hook:
         pager.down, hook.down = busy("1", 503), Reply(404)
         receivers = [
