@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 to 3.13, nothing else. Another interpreter: make test PYTHON=/path/to/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-real mutations bench bench-detection demo format
+.PHONY: help setup check test test-real mutations bench bench-detection demo format lock up
 
 PYTHON ?=
 CANDIDATES := python3 python3.13 python3.12 python3.11
@@ -18,17 +18,20 @@ help:
 	@echo 'make bench    what an event costs, beside the ceiling and Faust (about 7 minutes; ARGS=--quick: 2)'
 	@echo 'make bench-detection  false alarms and delays of every detector (minutes; FULL=1: a night)'
 	@echo 'make format   bring style, schemas and generated pages up to date'
+	@echo 'make lock     what the image is made of, anew: deploy/*.lock from pyproject.toml (ARGS=--upgrade)'
+	@echo 'make up       all of it in containers, where Docker is at hand (ARGS="--profile demo": with events)'
 	@echo 'make setup    only install, into .venv'
 	@echo 'PYTHON=...    the interpreter to use (3.11 to 3.13; found by itself otherwise)'
 
 setup: .venv/.dev
 
 check: .venv/.dev
-	$(BIN)/ruff check service tests
-	$(BIN)/ruff format --check service tests
+	$(BIN)/ruff check service tests deploy
+	$(BIN)/ruff format --check service tests deploy
 	$(BIN)/mypy
 	$(BIN)/python -m driftline.contracts.schema --check
 	$(BIN)/python -m driftline.docs --check
+	$(BIN)/python deploy/grafana/dashboard.py --check
 
 test: .venv/.dev
 	$(BIN)/python -m pytest $(ARGS)
@@ -38,7 +41,6 @@ test-real: .venv/.dev
 
 mutations: .venv/.dev
 	$(BIN)/python tests/faults/mutations.py $(ARGS)
-
 
 demo: .venv/.demo
 	$(BIN)/driftline demo $(ARGS)
@@ -50,10 +52,28 @@ bench-detection: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python -m bench.detection $(ARGS)
 
 format: .venv/.dev
-	$(BIN)/ruff check --fix service tests
-	$(BIN)/ruff format service tests
+	$(BIN)/ruff check --fix service tests deploy
+	$(BIN)/ruff format service tests deploy
 	$(BIN)/python -m driftline.contracts.schema
 	$(BIN)/python -m driftline.docs
+	$(BIN)/python deploy/grafana/dashboard.py
+
+UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+lock: | $(BIN)/python
+	@$(INSTALL) uv
+	$(UV) $(ARGS) deploy/build.in --output-file deploy/build.lock
+	$(UV) $(ARGS) pyproject.toml --extra apprise --extra pictures --output-file deploy/requirements.lock
+
+up: .env
+	docker compose $(ARGS) build
+	docker compose $(ARGS) up --detach
+
+# Passwords of its own; what is in .env already stays.
+.env:
+	@umask 077; random() { od -An -N18 -tx1 /dev/urandom | tr -d ' \n'; }; \
+	sed -e "s/^REDIS_PASSWORD=$$/REDIS_PASSWORD=$$(random)/" -e "s/^GRAFANA_PASSWORD=$$/GRAFANA_PASSWORD=$$(random)/" \
+	  .env.example > .env && echo 'made .env, with passwords of its own (Grafana: admin, GRAFANA_PASSWORD)'
 
 .venv/.demo: pyproject.toml | $(BIN)/python
 	@echo 'installing into .venv (the first time takes a minute) ...'

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+from driftline import __version__
 from driftline.answering import CONDITION, watch_servers
 from driftline.clock import SystemClock
 from driftline.config.model import Config
@@ -37,7 +38,6 @@ from driftline.wiring import (
     loop_settings,
     redis_store,
     topic_specs,
-    webhook_settings,
     worker_settings,
 )
 
@@ -58,6 +58,7 @@ class Service:
         self._writer = KafkaWriter(self._kafka)
         self._registry = ProfileRegistry(self._reader, config.topics.profiles, self._clock)
         self._metrics = Metrics()
+        self._metrics.set("driftline_info", 1, version=__version__, fingerprint=config.fingerprint())
         self._progress = Progress(config.runtime.watchdog_s, self._clock)
         self._readiness = Readiness(("started", "state", "store", "log", CONDITION))
 
@@ -113,21 +114,25 @@ class Service:
 
     async def _react(self) -> Running:
         # Faust takes a second to import; whoever does not run react is spared it.
+        import stamina
+
         from driftline.react.app import AppSettings, ReactApp
         from driftline.react.notify.sender import Sender
-        from driftline.react.notify.webhook import Webhook
         from driftline.react.worker import ReactWorker
+        from driftline.receivers import channels
 
+        stamina.instrumentation.set_on_retry_hooks([])  # senders say it themselves, in declared events
         config = self._config
         for topic in (config.topics.signals, config.topics.lifecycle, config.topics.commands):
             if await self._reader.partitions(topic) != 1:
                 raise Misconfigured(f"topic {topic} must have one partition: react needs one order")
         observer = ReactReadiness("react", self._metrics, self._progress, self._clock, self._readiness)
-        settings, webhook = worker_settings(config), webhook_settings(config)
+        settings = worker_settings(config)
         worker = ReactWorker(settings, self._store, self._reader, self._writer, self._clock, observer)
-        sender = None
-        if webhook is not None:
-            sender = Sender(worker, Webhook(webhook, self._clock), observer=observer)
+        senders = [
+            Sender(worker, name, channel, rate, observer=observer)
+            for name, channel, rate in channels(config, self._clock)
+        ]
         return ReactApp(
             AppSettings(f"{config.kafka.group}.react", config.react.tick_s),
             self._kafka,
@@ -135,7 +140,7 @@ class Service:
             worker,
             Judged(self._store, await self._reader.partitions(config.topics.blocks), detection_settings(config)),
             self._reader,
-            sender,
+            senders,
             observer,
         )
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,13 +10,14 @@ from pydantic import SecretStr
 from driftline.config import Config
 from driftline.contracts.decode import Decoder
 from driftline.contracts.limits import Limits
+from driftline.contracts.reactions import Match
 from driftline.ingest.stage import IngestSettings
 from driftline.judge.rebaseline import DAY_MS, Rolling
 from driftline.judge.stage import JudgeSettings
-from driftline.react.notify.settings import WebhookSettings, networks
-from driftline.react.settings import ReactSettings
+from driftline.react.settings import Maintenance, ReactSettings
 from driftline.react.topics import Topics
 from driftline.react.worker import WorkerSettings
+from driftline.routing import route_table
 from driftline.runtime.kafka import KafkaSettings
 from driftline.runtime.kafka_topics import TopicSpec
 from driftline.runtime.owned import LoopSettings
@@ -197,12 +195,27 @@ def worker_settings(config: Config) -> WorkerSettings:
     def ms(seconds: float) -> int:
         return round(1000 * seconds)
 
+    routes, incidents = route_table(config), react.incidents
     policy = ReactSettings(
+        routes=routes,
         retrain=retraining.enabled,
         cooldown_ms=ms(retraining.cooldown_s),
         expire_ms=ms(retraining.expire_s),
         escalate_ms=ms(retraining.escalate_s),
         update_every_ms=ms(react.update_every_s),
+        quietest_ms=max(ms(incidents.quietest_s), ms(react.update_every_s)),
+        reopen_ms=ms(incidents.reopen_s),
+        together_ms=ms(incidents.together_s),
+        upstream=incidents.upstream,
+        importance=incidents.importance,
+        busy_per_day=incidents.busy_per_day,
+        idle_per_day=incidents.idle_per_day,
+        maintenance=tuple(
+            Maintenance(
+                Match(**window.match.model_dump()), window.schedule, ms(window.lasts_s), window.reason, window.by
+            )
+            for window in incidents.maintenance
+        ),
         enough_events=retraining.enough_events,
         compare_pairs=retraining.compare_pairs,
         compare_days=retraining.compare_days,
@@ -211,27 +224,7 @@ def worker_settings(config: Config) -> WorkerSettings:
         schedule=retraining.schedule,
     )
     return WorkerSettings(
-        topics=react_topics(config),
-        policy=policy,
-        notify=config.notify.url is not None,
-        notify_requests=config.notify.retraining,
-        least=config.notify.min_severity,
-        max_pending=config.notify.max_pending,
-    )
-
-
-def webhook_settings(config: Config) -> WebhookSettings | None:
-    """None without a webhook. A secret of the form `whsec_` + base64 is a key in base64, any other is the key."""
-    notify = config.notify
-    url, secret = _open(notify.url), _open(notify.secret)
-    if url is None:
-        return None
-    key = None if secret is None else secret.encode()
-    if secret is not None and secret.startswith("whsec_"):
-        with contextlib.suppress(binascii.Error):
-            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    return WebhookSettings(
-        url=url, key=key, timeout_s=notify.timeout_s, allow_private=networks(notify.allow_private)
+        topics=react_topics(config), policy=policy, routes=routes, max_pending=config.notify.max_pending
     )
 
 

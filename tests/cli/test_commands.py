@@ -33,6 +33,8 @@ COMMANDS = [
     "tail",
     "retrain",
     "status",
+    "notify test",
+    "notify routes",
     "topics create",
     "reference build",
     "reference pin",

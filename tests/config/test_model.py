@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ from driftline.errors import Misconfigured
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-5f2e"
+URL = f"https://{CANARY}/hook"
+RECEIVERS = [
+    {"name": "a", "type": "webhook", "url": URL, "secret": CANARY},
+    {"name": "b", "type": "slack", "token": CANARY, "channel": "C1"},
+    {"name": "c", "type": "pagerduty", "key": CANARY},
+    {"name": "d", "type": "alertmanager", "url": URL, "username": "u", "password": CANARY},
+    {"name": "e", "type": "apprise", "urls": [f"mailto://{CANARY}"]},
+]
 SECRETS = [path for path in settings() if is_secret(path)]
 
 
@@ -29,20 +38,22 @@ def with_secrets() -> Config:
 
 
 def _secret(path: tuple[str, ...]) -> str:
-    return f"https://{CANARY}/hook" if path[-1] == "url" else CANARY
+    return json.dumps(RECEIVERS) if path == ("notify", "receivers") else CANARY
 
 
 def test_there_are_secrets_to_guard() -> None:
     assert {".".join(p) for p in SECRETS} == {
         *("kafka.sasl_password", "kafka.ssl_key_password", "redis.password"),
-        *("notify.url", "notify.secret"),
+        "notify.receivers",
     }
 
 
 def test_row_45_secrets_are_never_printed() -> None:
     """Mutation: return `value.get_secret_value()` for SecretStr in model._plain; `redacted()` shows it."""
     config = with_secrets()
-    loaded = load(None, {env_name(("redis", "password")): CANARY})
+    loaded = load(
+        None, {env_name(path): _secret(path) for path in (("redis", "password"), ("notify", "receivers"))}
+    )
     shown = [
         repr(config),
         str(config),
@@ -52,7 +63,8 @@ def test_row_45_secrets_are_never_printed() -> None:
     ]
     assert all(CANARY not in text for text in shown)
     assert config.redacted()["redis"]["password"] == "(hidden)"
-    assert config.secrets() == {CANARY, f"https://{CANARY}/hook"}
+    assert config.redacted()["notify"]["receivers"][0]["url"] == "(hidden)"
+    assert config.secrets() == {CANARY, URL, f"mailto://{CANARY}"}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +79,15 @@ def test_row_45_secrets_are_never_printed() -> None:
         f"redis: {{url: 'redis://h/0?password={CANARY}'}}",
         f"kafka: {{bootstrap: 'u:{CANARY}@h:1'}}",
         f"kafka: {{sasl_password: *{CANARY}}}",
+        f"notify: {{receivers: {CANARY}}}",
+        f"notify: {{receivers: [{CANARY}]}}",
+        f"notify: {{receivers: [{{name: a, type: slack, url: 'hook://{CANARY}'}}]}}",
+        f"notify: {{receivers: [{{name: a, type: slack, url: [{CANARY}]}}]}}",
+        f"notify: {{receivers: [{{name: a, type: {CANARY}}}]}}",
+        f"notify: {{receivers: [{{name: '{CANARY}/', type: slack, url: 'https://{CANARY}/'}}]}}",
+        f"notify: {{receivers: [{{name: a, type: slack, url: 'https://{CANARY}/', token: {CANARY}}}]}}",
+        f"notify: {{receivers: [{{name: a, type: apprise, urls: {CANARY}}}]}}",
+        f"notify: {{receivers: [{{name: a, type: apprise, urls: [{{x: {CANARY}}}]}}]}}",
         f"kafka: {{sasl_password: !{CANARY} x}}",
         f"kafka: {{sasl_password: {CANARY}, security_protocol: SASL_SSL}}",
         f"kafka: {{sasl_password: {CANARY}: x}}",

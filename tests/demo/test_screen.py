@@ -68,6 +68,7 @@ def test_the_end_is_told_even_where_nothing_was_found() -> None:
         signals=[],
         alarms=[],
         retraining=[],
+        notifications={"slack": [], "pagerduty": []},
         signal_latency_s={"p50": None, "p99": None},
         kills=[],
         judged_until="",

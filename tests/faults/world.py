@@ -18,6 +18,7 @@ from driftline.runtime.memory_log import MemoryLog, MemoryReader, MemoryWriter
 from driftline.runtime.memory_store import MemoryServer, MemoryStore
 from driftline.runtime.observe import Observer
 from driftline.runtime.owned import LoopSettings
+from driftline.runtime.stage import Counts
 from driftline.runtime.store import Slot
 from driftline.stats.settings import DetectionSettings
 from faults.data import EVENTS, PAIRS, T0, Message, partition_of, tail
@@ -41,8 +42,14 @@ class Notes(Observer):
     def committed(self, stage: str, partition: int, verdict: str, size: int) -> None:
         self.told.append(("committed", verdict, partition))
 
+    def counted(self, stage: str, partition: int, counts: Counts) -> None:
+        self.told.append(("counted", stage, partition, counts))
+
     def owned(self, stage: str, partition: int, start: int, again: int) -> None:
         self.told.append(("owned", partition, start, again))
+
+    def position(self, stage: str, partition: int, next_offset: int, end: int | None) -> None:
+        self.told.append(("position", stage, partition, next_offset, end))
 
     def released(self, stage: str, partition: int, reason: str) -> None:
         self.told.append(("released", partition, reason))

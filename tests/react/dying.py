@@ -1,5 +1,5 @@
 """`python -m react.dying POINT`: react as a process that kills itself, with SIGKILL, at a named point of the first
-message that makes it say something. Settings come from the environment."""
+message that makes it say something, or of the first notification. Settings come from the environment."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from driftline.config import load
+from driftline.react.notify.notification import Notification
+from driftline.react.notify.sender import Sender
+from driftline.react.worker import ReactWorker
 from driftline.runtime.log import LogWriter, Outgoing
 from driftline.runtime.store import Slot, Verdict, Write
 from driftline.service import Service
 
 POINTS: Final = ("before_commit", "before_publish", "after_publish")
+SENDING: Final = ("before_send", "before_mark", "after_mark")
 
 
 def die() -> None:
@@ -53,9 +57,27 @@ async def main(point: str) -> None:
 
     store.commit = dying  # type: ignore[method-assign]
     service._writer = DyingWriter(service._writer, point)  # type: ignore[assignment]
+    send, settle = Sender._try, ReactWorker.settle
+
+    async def dying_send(sender: Sender, name: str, one: Notification) -> str | None:
+        if point == "before_send":
+            die()
+        return await send(sender, name, one)
+
+    async def dying_mark(
+        worker: ReactWorker, name: str, one: Notification, error: str | None, receipt: str | None
+    ) -> None:
+        if point == "before_mark":
+            die()
+        await settle(worker, name, one, error, receipt)
+        if point == "after_mark":
+            die()
+
+    Sender._try = dying_send  # type: ignore[method-assign, assignment]
+    ReactWorker.settle = dying_mark  # type: ignore[method-assign, assignment]
     await service.run()
 
 
 if __name__ == "__main__":
-    assert sys.argv[1] in POINTS
+    assert sys.argv[1] in POINTS + SENDING
     asyncio.run(main(sys.argv[1]))

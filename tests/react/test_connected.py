@@ -24,8 +24,11 @@ from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_writer import KafkaWriter
 from driftline.runtime.log import Outgoing
 from driftline.wiring import kafka_settings
-from react.dying import POINTS
+from react.dying import POINTS, SENDING
 from react.making import HOUR, MINUTE, signal, told
+from support.receivers.http import Reply, Service, busy
+from support.receivers.pagerduty import KEY as PAGER_KEY
+from support.receivers.pagerduty import PagerDuty
 from support.servers import AnyServers, connection, unique
 
 ROOT = Path(__file__).parents[2]
@@ -159,7 +162,73 @@ async def test_rows_1_and_2_killed_for_good_between_state_publish_and_acknowledg
     assert copies == (0 if point in ("before_commit", "before_publish") else 1)
     await cluster.tell(*STORY, signal("error:rate", 3, at=2 * HOUR))
     after = await cluster.until(4)
-    assert [a.status for a in after[len(alerts) :]] == ["open"], "a late duplicate has said something"
+    assert [a.status for a in after[len(alerts) :]] == ["reopened"], "a late duplicate has said something"
+
+
+@pytest.mark.parametrize("point", SENDING)
+async def test_row_3_killed_for_good_between_state_send_and_mark(cluster: Cluster, point: str) -> None:
+    """PagerDuty sees one incident that ends, and what it is told twice has one dedup key.
+
+    Mutation: settle before `_send` in Sender.round; killed before it sends, the incident is never opened."""
+    async with PagerDuty() as pager:
+        receiver = {"name": "pager", "type": "pagerduty", "key": PAGER_KEY, "url": pager.base}
+        cluster.environ |= {
+            "DRIFTLINE_NOTIFY__RECEIVERS": json.dumps([receiver]),
+            "DRIFTLINE_NOTIFY__ROUTES": json.dumps([{"receivers": "pager", "group_wait_s": 0}]),
+            "DRIFTLINE_NOTIFY__ALLOW_PRIVATE": "127.0.0.0/8",
+        }
+        await cluster.tell(STORY[0])
+        dying = cluster.start("react.dying", point)
+        assert await asyncio.to_thread(dying.wait, 60) == -9
+        sent = len(pager.events)
+        assert sent == (0 if point == "before_send" else 1)
+        cluster.react()
+        await cluster.tell(STORY[2])
+        async with asyncio.timeout(60):
+            while not pager.incidents or pager.incidents[-1].state != "resolved":  # noqa: ASYNC110 - a process says it
+                await asyncio.sleep(0.1)
+        (incident,) = pager.incidents
+        actions = [event["event_action"] for event in pager.events]
+        again = ["trigger"] if point == "before_mark" else []
+        assert actions == ["trigger", *again, "resolve"]
+        assert {event["dedup_key"] for event in pager.events} == {incident.key}
+        assert pager.refused == []
+
+
+async def test_row_42_away_for_a_while_and_refused_by_another(cluster: Cluster) -> None:
+    """What opened and ended while PagerDuty was away is told when it is back; that the webhook is gone, too.
+
+    Mutation: take a 503 for final in answers.expect_taken; PagerDuty never hears of the first incident."""
+    async with PagerDuty() as pager, Service() as hook:
+        pager.down, hook.down = busy("1", 503), Reply(404)
+        receivers = [
+            {"name": "pager", "type": "pagerduty", "key": PAGER_KEY, "url": pager.base},
+            {"name": "hook", "type": "webhook", "url": hook.base},
+        ]
+        cluster.environ |= {
+            "DRIFTLINE_NOTIFY__RECEIVERS": json.dumps(receivers),
+            "DRIFTLINE_NOTIFY__ROUTES": json.dumps([{"receivers": ["pager", "hook"], "group_wait_s": 0}]),
+            "DRIFTLINE_NOTIFY__ALLOW_PRIVATE": "127.0.0.0/8",
+        }
+        cluster.react()
+        await cluster.tell(STORY[0], STORY[2])
+        alerts = await cluster.wait(lambda alerts: any(a.cause == "notification" for a in alerts))
+        (refused,) = [a for a in alerts if a.cause == "notification"]
+        assert (refused.version, refused.status) == ("hook", "open")
+        await pager.got(2)
+        assert pager.incidents == []
+        pager.down = None
+        async with asyncio.timeout(60):
+            while len(pager.events) < 3:  # noqa: ASYNC110 - a process says it
+                await asyncio.sleep(0.1)
+        told: dict[str, list[str]] = {}
+        for event in pager.events:
+            told.setdefault(event["dedup_key"], []).append(event["event_action"])
+        assert told.pop(refused.incident) == ["trigger"]
+        assert list(told.values()) == [["trigger", "resolve"]]
+        assert len(pager.incidents) == 2
+        await hook.got(2)
+        assert len(hook.requests) == 2, "what it refuses is not sent again, nor is that told to itself"
 
 
 async def test_one_is_active_and_the_other_takes_over(cluster: Cluster) -> None:

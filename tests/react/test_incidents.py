@@ -70,7 +70,7 @@ def test_a_late_duplicate_reopens_nothing() -> None:
     before = msgspec.msgpack.encode(run.state)
     assert run.take(second, first, second) == []
     assert msgspec.msgpack.encode(run.state) == before
-    assert brief(run.take(signal("error:rate", 3, at=2 * MINUTE))) == ["performance:open"]
+    assert brief(run.take(signal("error:rate", 3, at=2 * MINUTE))) == ["performance:reopened"]
 
 
 def test_row_43_five_thousand_features_are_two_alerts() -> None:

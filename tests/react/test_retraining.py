@@ -8,7 +8,7 @@ import pytest
 
 from driftline.contracts.reactions import Fact
 from driftline.react.core import Message, questions
-from driftline.react.retraining import latest
+from driftline.react.schedule import latest
 from driftline.react.settings import ReactSettings
 from react.making import DAY, HOUR, MINUTE, T0, Told, alerts, brief, by_hand, requests, signal, tick, told
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from driftline.clock import ManualClock
 from driftline.contracts.cloudevents import decode_alert, decode_retraining, encode
 from driftline.contracts.reactions import Alert, Command, RetrainingRequested
 from driftline.contracts.records import Lifecycle, Signal
 from driftline.react.observe import ReactObserver
+from driftline.react.routes import RouteTable
 from driftline.react.settings import ReactSettings
 from driftline.react.topics import ROLES, Role, Topics
 from driftline.react.worker import ReactWorker, WorkerSettings
@@ -54,8 +55,11 @@ class Notes(ReactObserver):
     def fold_failed(self, stage: str, partition: int, offset: int, error: str) -> None:
         self.told.append(("fold_failed", error))
 
-    def dropped(self, id: str) -> None:
-        self.told.append(("dropped", id))
+    def dropped(self, receiver: str, id: str) -> None:
+        self.told.append(("dropped", receiver, id))
+
+    def notified(self, receiver: str, id: str, outcome: str, detail: str) -> None:
+        self.told.append((outcome, receiver, id, detail))
 
 
 @dataclass
@@ -71,8 +75,8 @@ class World:
     """`acknowledged`: what the group remembers of each topic, which nothing may rest on."""
 
     settings: ReactSettings = field(default_factory=ReactSettings)
-    notify: bool = False
-    notify_requests: bool = False
+    routes: RouteTable = field(default_factory=RouteTable)
+    max_pending: int = 1_000
     clock: ManualClock = field(default_factory=lambda: ManualClock(T0))
     server: MemoryServer = field(default_factory=MemoryServer)
     acknowledged: dict[Role, int] = field(default_factory=lambda: dict.fromkeys(ROLES, 0))
@@ -89,7 +93,7 @@ class World:
     def process(self) -> Process:
         traps, notes = Traps(), Notes()
         worker = ReactWorker(
-            WorkerSettings(TOPICS, self.settings, self.notify, self.notify_requests),
+            WorkerSettings(TOPICS, replace(self.settings, routes=self.routes), self.routes, self.max_pending),
             TrappedStore(MemoryStore(self.server), traps),
             MemoryReader(self.log),
             TrappedWriter(MemoryWriter(self.log), traps),

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from driftline.telemetry.declared_events import EVENTS
+from driftline.telemetry.declared_labels import MODEL
 from driftline.telemetry.declared_metrics import METRICS
+from driftline.telemetry.metric import MAX_VALUE, OTHER, Metric, capped
 from driftline.telemetry.metrics import Metrics, UndeclaredMetric
 
 SOURCE = Path(__file__).parents[2] / "service" / "driftline"
@@ -51,7 +53,7 @@ def test_row_37_an_undeclared_metric_or_label_is_refused(metrics: Metrics) -> No
 def test_a_verb_fits_one_kind_only(metrics: Metrics, verb: str) -> None:
     fitting = {"inc": "counter", "set": "gauge", "observe": "histogram"}[verb]
     for metric in METRICS:
-        labels = dict.fromkeys(metric.labels, "x")
+        labels = dict.fromkeys(metric.label_names, "x")
         if metric.kind == fitting:
             getattr(metrics, verb)(metric.name, 1, **labels)
         else:
@@ -95,10 +97,87 @@ def test_names_are_unique_and_end_in_their_unit() -> None:
         assert (metric.kind == "histogram") == bool(metric.buckets), metric.name
 
 
-def test_row_37_no_label_takes_a_name_that_others_choose() -> None:
-    """Mutation: declare driftline_models with the label `model`; it is found here."""
-    labels = {label for metric in METRICS for label in metric.labels}
-    assert labels.isdisjoint({"model", "model_version", "feature", "monitor", "id", "topic", "key"})
+def test_row_37_every_label_has_a_cap_and_none_is_free_text() -> None:
+    """Mutation: declare driftline_panes_total with capped("model", 0); it is found here."""
+    for metric in METRICS:
+        for label in metric.labels:
+            assert 0 < label.most <= 1_024, (metric.name, label.name)
+            assert not (label.values and label.cap), (metric.name, label.name)
+    names = {label.name for metric in METRICS for label in metric.labels}
+    assert names.isdisjoint({"model_version", "feature", "monitor", "id", "topic", "key"})
+    with_model = [metric.name for metric in METRICS if "model" in metric.label_names]
+    assert with_model == ["driftline_incidents_open"]
+
+
+def test_row_37_a_value_beyond_the_cap_is_other(metrics: Metrics) -> None:
+    """Mutation: let Metrics._value return the value at the cap, too; a hundred and first model has a series."""
+    told = [({"model": f"m{i}", "cause": "data", "severity": "error"}, 1.0) for i in range(MODEL.cap + 7)]
+    metrics.show("driftline_incidents_open", told)
+    series = {"cause": "data", "severity": "error"}
+    assert metrics.value("driftline_incidents_open", model="m0", **series) == 1
+    assert metrics.value("driftline_incidents_open", model=OTHER, **series) == 7
+    assert metrics.value("driftline_label_overflow_total", metric="driftline_incidents_open") == 7
+    assert metrics.render().decode().count("driftline_incidents_open{") == MODEL.cap + 1
+
+
+def test_row_37_a_value_that_is_not_listed_is_other(metrics: Metrics) -> None:
+    metrics.inc("driftline_refused_total", reason="moon_phase")
+    assert metrics.value("driftline_refused_total", reason=OTHER) == 1
+    assert metrics.value("driftline_label_overflow_total", metric="driftline_refused_total") == 1
+    with pytest.raises(UndeclaredMetric):
+        Metrics(process=False, strict=True).inc("driftline_refused_total", reason="moon_phase")
+
+
+def test_what_has_not_happened_yet_stands_at_zero(metrics: Metrics) -> None:
+    """Else the first time is no increase.
+
+    Mutation: leave the loop over declared counters out of Metrics.__init__; there is no such line."""
+    text = metrics.render().decode()
+    assert 'driftline_state_lost_total{stage="judge"} 0.0' in text
+    assert 'driftline_refused_total{reason="future"} 0.0' in text
+    assert text.count("\ndriftline_") < 500
+
+
+def test_a_long_value_is_cut(metrics: Metrics) -> None:
+    told = {"model": "m" * 10_000, "cause": "data", "severity": "error"}
+    metrics.show("driftline_incidents_open", [(told, 1)])
+    assert f'model="{"m" * MAX_VALUE}"' in metrics.render().decode()
+
+
+def test_what_is_shown_replaces_what_was(metrics: Metrics) -> None:
+    """Room at the cap comes back with it."""
+    for round_ in range(3):
+        told = [({"model": f"m{round_}-{i}", "cause": "data", "severity": "error"}, 2.0) for i in range(MODEL.cap)]
+        metrics.show("driftline_incidents_open", told)
+    assert metrics.value("driftline_incidents_open", model="m2-0", cause="data", severity="error") == 2
+    assert metrics.render().decode().count("driftline_incidents_open{") == MODEL.cap
+    metrics.show("driftline_incidents_open", [])
+    assert "driftline_incidents_open{" not in metrics.render().decode()
+    with pytest.raises(UndeclaredMetric):
+        metrics.show("driftline_panes_total", [])
+    with pytest.raises(UndeclaredMetric):
+        metrics.show("driftline_incidents_open", [({"model": "m"}, 1)])
+
+
+def test_room_of_a_partition_that_was_released_is_free_again() -> None:
+    few = Metric("driftline_few", "gauge", "", (capped("partition", 2),), "Few.")
+    metrics = Metrics((few,), process=False, strict=True)
+    for partition in range(10):
+        metrics.set("driftline_few", 1, partition=partition)
+        metrics.forget(partition=partition)
+    metrics.set("driftline_few", 1, partition=10)
+    metrics.set("driftline_few", 1, partition=11)
+    with pytest.raises(UndeclaredMetric):
+        metrics.set("driftline_few", 1, partition=12)
+
+
+def test_a_process_has_a_bounded_number_of_series() -> None:
+    """Of those that do not grow with partitions; a histogram's buckets left out."""
+    fixed = {metric.name: metric.most_series for metric in METRICS if "partition" not in metric.label_names}
+    assert fixed["driftline_incidents_open"] <= 5_000
+    assert sum(fixed.values()) <= 6_000
+    room = next(m for m in METRICS if m.name == "driftline_label_overflow_total").labels[0].cap
+    assert room >= sum(bool(metric.labels) for metric in METRICS)
 
 
 def literals(function: str) -> Iterator[tuple[str, str]]:
@@ -112,11 +191,20 @@ def literals(function: str) -> Iterator[tuple[str, str]]:
                 yield f"{file.name}:{node.lineno}", node.args[0].value
 
 
-def test_our_code_names_declared_metrics_only() -> None:
+def test_our_code_names_declared_metrics_only_and_all_of_them() -> None:
+    """A metric that nothing emits would be a promise of a dashboard that stays empty."""
     declared = {metric.name for metric in METRICS}
-    used = [use for verb in ("inc", "set", "observe") for use in literals(verb)]
-    assert used
-    assert [(where, name) for where, name in used if name.startswith("driftline_") and name not in declared] == []
+    named = {
+        node.value: f"{file.name}:{node.lineno}"
+        for file in SOURCE.rglob("*.py")
+        if not file.name.startswith("declared_")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"driftline_[a-z_]+", node.value)
+    }
+    assert {name: where for name, where in named.items() if name not in declared} == {}
+    assert declared - named.keys() == set()
 
 
 def test_our_code_names_declared_events_only() -> None:

@@ -22,6 +22,7 @@ from driftline.errors import DriftlineError
 from driftline.ingest.stage import IngestStage
 from driftline.judge.stage import JudgeStage
 from driftline.judged import Judged
+from driftline.react.routes import RouteTable
 from driftline.react.topics import Role
 from driftline.react.worker import ReactWorker
 from driftline.registry import ModelKey, ProfileRegistry, profile_record
@@ -108,7 +109,7 @@ class Replay:
             ),
         )
         self._judged = Judged(self._store, partitions, detection)
-        settings = replace(worker_settings(config), notify=False)
+        settings = replace(worker_settings(config), routes=RouteTable())
         self._react = ReactWorker(settings, self._store, self._reader, self._writer, self._clock, sleep=self._sleep)
 
     def _loop(self, name: Any, topic: str, stage: Any) -> Loop[Any, Any]:

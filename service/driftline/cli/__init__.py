@@ -14,11 +14,14 @@ from driftline.cli import (  # noqa: E402
     deadletter,
     demo,
     explain,
+    incidents,
     model,
+    notify,
     publish,
     reference,
     retrain,
     run,
+    simulate,
     status,
     tail,
     topics,
@@ -29,12 +32,15 @@ from driftline.cli.app import app  # noqa: E402
 app.command(epilog=demo.EXAMPLES)(demo.demo)
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=publish.EXAMPLES)(publish.publish)
+app.command(epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command(epilog=tail.EXAMPLES)(tail.tail)
 app.command(epilog=retrain.EXAMPLES)(retrain.retrain)
 app.command(epilog=status.EXAMPLES)(status.status)
 app.command("backtest", epilog=backtest.EXAMPLES)(backtest.backtest_files)
 app.command(epilog=tune.EXAMPLES)(tune.tune)
 app.command(epilog=explain.EXAMPLES)(explain.explain)
+app.add_typer(incidents.commands, name="incidents")
+app.add_typer(notify.commands, name="notify")
 app.add_typer(topics.commands, name="topics")
 app.add_typer(reference.commands, name="reference")
 app.add_typer(model.commands, name="model")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ import typer
 
 from driftline.cli.app import ConfigFile, Json, err, note, out, settings
 from driftline.cli.connect import patiently, reading, writing
+from driftline.cli.moments import moment
 from driftline.cli.profiles import (
     line_of,
     picked,
@@ -290,17 +290,6 @@ def _named(standings: dict[tuple[str, str], Standing], name: str) -> Profile:
         ):
             return picked(standing.profiles, int(number), None, f"{model} {version}")
     return picked(tuple(p for s in standings.values() for p in s.profiles), None, name, "any model")
-
-
-def moment(text: str | None, option: str) -> int | None:
-    """RFC 3339 to ms; Misconfigured, naming the option."""
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise Misconfigured(f"{option}: {text[:40]!r} is not a time; give RFC 3339, 2026-11-21T09:00:00Z") from None
-    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def show(profile: Profile, json: bool) -> None:

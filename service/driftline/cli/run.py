@@ -13,6 +13,7 @@ from driftline.cli.app import ConfigFile, note
 from driftline.cli.topics import create_topics
 from driftline.config import Config, load
 from driftline.errors import Misconfigured
+from driftline.receivers import file_secrets
 from driftline.runtime.embedded import EmbeddedServers
 from driftline.service import STAGES, Service
 from driftline.telemetry import setup
@@ -38,7 +39,8 @@ def run(
     chosen = _stages(stages)
     with _servers(embedded) as overrides:
         loaded = load(config, overrides=overrides).config
-        setup(loaded.logging.level, loaded.logging.format, secrets=loaded.secrets())
+        secrets = loaded.secrets() | (file_secrets(loaded) if "react" in chosen else frozenset())
+        setup(loaded.logging.level, loaded.logging.format, secrets=secrets)
         asyncio.run(_run(loaded, chosen, embedded))
 
 

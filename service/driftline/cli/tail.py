@@ -35,7 +35,11 @@ _COLOURS: Final = {
     "resolved": "green",
     "info": "cyan",
     "open": "bold red",
+    "reopened": "bold red",
+    "escalated": "bold red",
     "updated": "red",
+    "repeated": "red",
+    "acknowledged": "cyan",
     "retrain": "bold magenta",
 }
 _ONE: Final = {"signals": "signal", "alerts": "alert", "retraining": "retraining request"}
@@ -98,7 +102,9 @@ def line_of(shown: Shown) -> Text:
         case Signal():
             state, about, sentence = shown.state, shown.monitor, shown.sentence
         case Alert():
-            state, about, sentence = shown.status, f"{shown.severity} {shown.cause}", shown.sentence
+            held = f" (nobody is told: {shown.held})" if shown.held is not None else ""
+            state, about = shown.status, f"{shown.severity} {shown.cause}"
+            sentence = f"{shown.sentence}{held}"
         case RetrainingRequested():
             state, about, sentence = shown.decision, shown.rule, f"{shown.reason} {shown.window.why}"
     return Text.assemble(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path as File
 from typing import Any, Literal
 
 import annotated_types
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from driftline.config.load import Loaded
-from driftline.config.model import HIDDEN, Path, affected, leaves
-from driftline.config.tree import sections, settings
+from driftline.config.model import Path, affected, leaves, plain
+from driftline.config.tree import items, section_of, sections, settings
 
 _HEAD = """\
 # Configuration
@@ -45,16 +46,35 @@ def reference() -> str:
     lines = [_HEAD]
     for path, info in sections().items():
         lines += [f"## {'.'.join(path)}", "", info.description or "", ""]
-        lines += ["| key | kind | default | meaning |", "|---|---|---|---|"]
-        for inner, setting in settings().items():
-            if inner[:-1] == path:
-                mark = " **results**" if affected(setting) else ""
-                default = "" if setting.default in (None, {}, ()) else f"`{_text(setting.default)}`"
-                if setting.is_required():
-                    default = "required"
-                lines.append(f"| `{inner[-1]}` | {kind(setting)} | {default} | {setting.description}{mark} |")
-        lines.append("")
+        held = {inner[-1]: setting for inner, setting in settings().items() if inner[:-1] == path}
+        lines += _table(held)
+        for name, setting in held.items():
+            for model in items(setting.annotation):
+                lines += _listed(".".join((*path, name)), model)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(fields: Mapping[str, FieldInfo]) -> list[str]:
+    lines = ["| key | kind | default | meaning |", "|---|---|---|---|"]
+    for name, info in fields.items():
+        mark = " **results**" if affected(info) else ""
+        default = "" if info.default in (None, {}, (), "") else f"`{_text(info.default)}`"
+        if info.is_required():
+            default = "required"
+        lines.append(f"| `{info.alias or name}` | {kind(info)} | {default} | {info.description}{mark} |")
+    return [*lines, ""]
+
+
+def _listed(path: str, model: type[BaseModel]) -> Iterator[str]:
+    """The tables of a list: one kind of them, and the sections in it."""
+    kinds = model.model_fields.get("type")
+    of_kind = "" if kinds is None else f", `type: {typing.get_args(kinds.annotation)[0]}`"
+    yield from (f"### An item of {path}{of_kind}", "", inspect.getdoc(model) or "", "")
+    inner = {name: section for name, info in model.model_fields.items() if (section := section_of(info.annotation))}
+    yield from _table({name: info for name, info in model.model_fields.items() if name not in inner})
+    for name, section in inner.items():
+        yield from (f"`{name}` in it: {model.model_fields[name].description}", "")
+        yield from _table(section.model_fields)
 
 
 def kind(info: FieldInfo) -> str:
@@ -65,7 +85,7 @@ def kind(info: FieldInfo) -> str:
         if typing.get_origin(option) is Literal:
             words += [f"`{value}`" for value in typing.get_args(option)]
         elif typing.get_origin(option) is tuple:
-            words.append("list of tables" if dict in _inner(option) else "list of names")
+            words.append(_list_of(option))
         elif typing.get_origin(option) is dict:
             words.append("table")
         else:
@@ -82,9 +102,12 @@ def _options(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _inner(option: Any) -> set[Any]:
-    """The plain kinds of a list's items."""
-    return {typing.get_origin(plain) for item in typing.get_args(option) for plain in _options(item)}
+def _list_of(option: Any) -> str:
+    held = [plain for item in typing.get_args(option) for plain in _options(item)]
+    if SecretStr in held:
+        return "list of secrets"
+    tables = items(option) or any(typing.get_origin(plain) is dict for plain in held)
+    return "list of tables" if tables else "list of names"
 
 
 def _bounds(info: FieldInfo) -> Iterator[str]:
@@ -106,12 +129,13 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}: {_text(inner)}" for name, inner in value.items()) + "}"
-    return ", ".join(map(_text, value)) if isinstance(value, tuple) else str(value)
+        return (
+            "{" + ", ".join(f"{name}: {_text(inner)}" for name, inner in value.items() if inner is not None) + "}"
+        )
+    return ", ".join(map(_text, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def in_force(loaded: Loaded) -> Iterator[tuple[Path, str, str]]:
     """(path, value, origin) of every setting; secrets hidden. The origin of a default is "default"."""
     for path, _, value in leaves(loaded.config):
-        shown = "" if value is None else HIDDEN if isinstance(value, SecretStr) else _text(value)
-        yield path, shown, loaded.origins.get(path, "default")
+        yield path, "" if value is None else _text(plain(value)), loaded.origins.get(path, "default")

@@ -65,6 +65,8 @@ def _explain(detail: ErrorDetails, origins: Mapping[Path, str]) -> str:
         return f"{where}: there is no such setting; {_hint(path)}"
     message = detail["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if detail["type"] == "union_tag_invalid":  # it would repeat what was given
+        message = f"its type is one of {detail['ctx']['expected_tags']}"
     info = settings().get(known)
     if info is None:
         if known in sections() and detail["type"] in {"model_type", "model_attributes_type"}:

@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 
 from driftline.config.base import AFFECTS, Section, Stage, section
 from driftline.config.connections import Kafka, Redis
-from driftline.config.reactions import Notify, React
+from driftline.config.notify import Notify
+from driftline.config.reactions import React
 from driftline.config.stages import Detection, Ingest, Join, Judge, Logging, Runtime
 from driftline.config.topics import Topics
 
@@ -55,7 +56,7 @@ class Config(Section):
 
     def secrets(self) -> frozenset[str]:
         """Every secret's text, for the log to blot out wherever else it turns up."""
-        return frozenset(v.get_secret_value() for _, _, v in leaves(self) if isinstance(v, SecretStr))
+        return frozenset(secret for _, _, value in leaves(self) for secret in _secrets(value))
 
     def fingerprint(self, *stages: Stage) -> str:
         """32 hex digits, the same if and only if the settings that change the given stages' results are
@@ -86,18 +87,30 @@ def leaves(section: BaseModel, path: Path = ()) -> Iterator[tuple[Path, FieldInf
             yield (*path, name), info, value
 
 
+def plain(value: Any) -> Any:
+    """A setting's value as plain data, its secrets hidden, those in lists and tables too."""
+    if isinstance(value, BaseModel):
+        return _plain(value)
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
 def _plain(section: BaseModel) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for name in type(section).model_fields:
-        value = getattr(section, name)
-        if isinstance(value, BaseModel):
-            out[name] = _plain(value)
-        elif isinstance(value, SecretStr):
-            out[name] = HIDDEN
-        elif isinstance(value, tuple):
-            out[name] = list(value)
-        elif isinstance(value, dict):
-            out[name] = dict(value)
-        else:
-            out[name] = value if value is None or isinstance(value, bool | int | float | str) else str(value)
-    return out
+    fields = type(section).model_fields
+    return {info.alias or name: plain(getattr(section, name)) for name, info in fields.items()}
+
+
+def _secrets(value: Any) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _secrets(item)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Literal
-from urllib.parse import urlsplit
 
 from croniter import croniter
-from pydantic import SecretStr, field_validator
+from pydantic import field_validator
 
-from driftline.config.base import Names, Number, Section, Whole, section, setting
+from driftline.config.base import Number, Section, Whole, section, setting
+from driftline.config.incidents import Incidents
 
 
 class Retraining(Section):
@@ -55,52 +54,8 @@ class React(Section):
     tick_s: Number = setting(
         10.0, "How often event time is told to react, seconds of the wall clock.", ge=0.1, le=3_600
     )
-    update_every_s: Number = setting(300.0, "Least seconds between two updates of an open incident.", ge=0)
+    update_every_s: Number = setting(
+        300.0, "Least seconds between two messages of an incident; it doubles with each.", ge=0
+    )
+    incidents: Incidents = section(Incidents, "What belongs together, how grave it is, and when nobody is told.")
     retraining: Retraining = section(Retraining, "When a model is to be retrained.")
-
-
-class Notify(Section):
-    """Who is told of alerts, beside the topic: a webhook. Its url and secret are never shown."""
-
-    url: SecretStr | None = setting(
-        None, "Webhook that alerts are posted to (https). Without it, nobody is called."
-    )
-    secret: SecretStr | None = setting(
-        None, "Key that posts are signed with (HMAC-SHA256, Standard Webhooks); `whsec_` and base64 is understood."
-    )
-    min_severity: Literal["critical", "error", "warning", "info"] = setting("warning", "The least that is posted.")
-    retraining: bool = setting(
-        False,
-        "Whether retraining requests are posted too, as CloudEvents of their own type, whatever the severity.",
-    )
-    timeout_s: Number = setting(10.0, "How long each phase of a post may take, seconds.", gt=0, le=120)
-    allow_private: Names = setting(
-        (), "Networks that the webhook may be in although they are not public: `10.0.0.0/8`."
-    )
-    max_pending: Whole = setting(
-        1_000, "Alerts that wait for a webhook that is away; beyond, the oldest give way.", ge=1, le=100_000
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None:
-            return None
-        try:
-            parts = urlsplit(value.get_secret_value())
-            port_ok = parts.port is None or parts.port > 0
-        except ValueError:
-            raise ValueError("write https://host/path") from None
-        if parts.scheme not in {"https", "http"} or not parts.hostname or not port_ok:
-            raise ValueError("write https://host/path")
-        return value
-
-    @field_validator("allow_private")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            try:
-                ipaddress.ip_network(text, strict=False)
-            except ValueError:
-                raise ValueError(f"{text[:60]!r} is no network: write 10.0.0.0/8") from None
-        return value

@@ -48,13 +48,53 @@ def sections() -> dict[Path, FieldInfo]:
 
 
 def keys_at(path: Path) -> list[str]:
-    """The names allowed directly under a section."""
-    return [p[-1] for p, _, _ in _walk(Config, ()) if p[:-1] == path]
+    """The names allowed directly under a section, or in the tables of a list."""
+    found = [p[-1] for p, _, _ in _walk(Config, ()) if p[:-1] == path]
+    if found or not path:
+        return found
+    listed = next((settings()[path[:n]] for n in range(len(path), 0, -1) if path[:n] in settings()), None)
+    kinds = [] if listed is None else items(listed.annotation)
+    return list(dict.fromkeys(key for kind in kinds for key in _keys(kind, path)))
+
+
+def _keys(kind: type[BaseModel], path: Path) -> Iterator[str]:
+    """Those of one kind of table; a path through a list goes by the number, and the kind where there are several."""
+    for name, info in kind.model_fields.items():
+        inner = section_of(info.annotation)
+        if inner is not None and path[-1] == name:
+            yield from inner.model_fields
+            return
+    kinds = [typing.get_args(info.annotation) for name, info in kind.model_fields.items() if name == "type"]
+    if not kinds or path[-1] in kinds[0]:
+        yield from (info.alias or name for name, info in kind.model_fields.items())
 
 
 def is_secret(path: Path) -> bool:
+    """Whether a setting is a secret, or has one in it."""
     info = settings().get(path)
-    return info is not None and SecretStr in (info.annotation, *typing.get_args(info.annotation))
+    return info is not None and _holds_secret(info.annotation)
+
+
+def _holds_secret(annotation: Any) -> bool:
+    if annotation is SecretStr:
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(_holds_secret(info.annotation) for info in annotation.model_fields.values())
+    return any(_holds_secret(inner) for inner in typing.get_args(annotation))
+
+
+def items(annotation: Any) -> list[type[BaseModel]]:
+    """The kinds of tables that a list holds; none where it holds something else."""
+    origin = typing.get_origin(annotation)
+    if origin is tuple:
+        return [m for inner in typing.get_args(annotation) for m in _models(inner)]
+    return [m for inner in typing.get_args(annotation) for m in items(inner)]
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [m for inner in typing.get_args(annotation) for m in _models(inner)]
 
 
 def env_name(path: Path) -> str:

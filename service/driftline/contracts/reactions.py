@@ -10,11 +10,13 @@ import msgspec
 from driftline.contracts.records import Effect, Severity
 
 Cause = Literal["performance", "prediction", "data", "quality", "service", "retraining", "notification"]
-AlertStatus = Literal["open", "updated", "resolved"]
+AlertStatus = Literal["open", "updated", "acknowledged", "repeated", "escalated", "resolved", "reopened"]
+"""`repeated`: nothing is new but that it lasts; `escalated`: nobody has acknowledged it for long."""
 
 
 class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
-    """A monitor that is, or was, in alarm, and the signal that said so. Evidence in nats."""
+    """A monitor that is, or was, in alarm, and the signal that said so. Evidence in nats: of x, it comes by chance once
+    in e^x `unit`s at most."""
 
     monitor: str
     signal: str
@@ -25,12 +27,27 @@ class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect | None = None
     log_evidence: float | None = None
     n: int | None = None
+    unit: Literal["days", "events"] = "days"
+
+
+class Also(msgspec.Struct, frozen=True, kw_only=True):
+    """Another model's incident of the same cause, told together with this one."""
+
+    incident: str
+    model: str
+    version: str
+    sentence: str
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """What people are told of an incident. There is one open incident per model version and cause; each of its
     transitions is one alert. `monitors` are those now in alarm, the gravest first, ten at the most; `count` is of
     all of them. Times are ms since the epoch, of event time. `evidence` summarises the gravest five.
+
+    `part_of`: the incident of another model that this one is told with, because both show the same `upstream`
+    column; `also`: those that are told with this one, ten at the most, of `models` in all. `advice`: what to do next.
+    `by` and `note`: who acknowledged, silenced or resolved it, and why. `held`: why nobody was notified of this
+    transition (silenced, inhibited, told with another); None: whoever the routes name was.
 
     `id` is a function of the incident and the transition, so a re-delivery carries the same id."""
 
@@ -49,6 +66,15 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     onset: int | None = None
     evidence: list[Witnessed] = []
     request: str | None = None
+    team: str | None = None
+    advice: str = ""
+    upstream: str | None = None
+    part_of: str | None = None
+    also: list[Also] = []
+    models: int = 1
+    by: str | None = None
+    note: str | None = None
+    held: str | None = None
     details: dict[str, str | int | float | bool | None] = {}
 
 
@@ -138,17 +164,44 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     label_delay_ms: int | None = None
 
 
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """Which incidents: those that everything given here fits. Names are patterns (`*`, `?`, `[ab]`), and an absent one
+    fits all. `monitor` has to fit each monitor in alarm, so that what is not meant is still told. `up_to`: the
+    gravest that fits; what is graver is told all the same."""
+
+    model: str | None = None
+    version: str | None = None
+    team: str | None = None
+    cause: Cause | None = None
+    monitor: str | None = None
+    up_to: Severity | None = None
+
+
+CommandWhat = Literal["tick", "retrain", "ack", "resolve", "silence", "expire"]
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """Something react is to do. `tick`: event time has come to `time`, and these are the facts it has asked for.
-    `retrain`: a person wants `model` retrained; `time` is then the wall clock, and decides nothing."""
+    """Something react is to do. `tick`: event time has come to `time`, and these are the facts it has asked for. The
+    others are a person's (`by`, for a `reason`); their `time` is the wall clock, and decides nothing.
+
+    `retrain`: a `model`. `ack`, `resolve`: an `incident`. `silence`: nobody is told of what `match` fits, from event
+    time `since` (else now) to `until`, or for `for_ms`; `expire` ends the `silence` of that id, which is the id of the
+    command that made it."""
 
     id: str
-    what: Literal["tick", "retrain"]
+    what: CommandWhat
     time: int
     model: str | None = None
     version: str | None = None
     reason: str | None = None
     facts: list[Fact] = []
+    by: str | None = None
+    incident: str | None = None
+    silence: str | None = None
+    match: Match | None = None
+    since: int | None = None
+    until: int | None = None
+    for_ms: int | None = None
 
 
 def content_id(*parts: str | int) -> str:

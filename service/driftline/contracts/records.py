@@ -38,6 +38,15 @@ class UnitChange(msgspec.Struct, frozen=True, kw_only=True):
     offset: float
 
 
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution then and now, for a picture: at most 20 bars, their `labels`, their shares in the `reference`
+    and since the onset (`current`)."""
+
+    labels: list[str]
+    reference: list[float]
+    current: list[float]
+
+
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """What moved: the witness (a share, a mean, a spread), from the reference's value to the present one. `parts`:
     the parts of the distribution that contribute most, largest first, three at the most."""
@@ -47,6 +56,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     current: Estimate
     parts: list[Part] = []
     unit_change: UnitChange | None = None
+    shape: Shape | None = None
 
 
 class Distances(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +74,8 @@ class Distances(msgspec.Struct, frozen=True, kw_only=True):
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Why: `log_evidence` against `log_threshold` (nats), n since onset, n_eff of these, and what the second
-    opinions said (detector name: event-time ms of its last change point)."""
+    opinions said (detector name: event-time ms of its last change point). Without a change, evidence of x nats comes
+    once in e^x `unit`s at most, on average."""
 
     detector: str
     log_evidence: float
@@ -72,6 +83,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     n_eff: float
     opinions: dict[str, int | None] = {}
+    unit: Literal["days", "events"] = "days"
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):

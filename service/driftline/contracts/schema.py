@@ -49,6 +49,13 @@ _RECORD_VERSION: Final = {
         {"type": "null"},
     ]
 }
+_COMMANDS: Final = (
+    (["retrain"], ["model"]),
+    (["ack", "resolve"], ["incident"]),
+    (["silence"], ["match", "by", "reason"]),
+    (["expire"], ["silence"]),
+)
+"""What each command has to say."""
 _ARRAYS: Final[tuple[type[msgspec.Struct], ...]] = (RawBlock, RawColumn, BinnedBlock, ModelTally, WindowTally)
 
 
@@ -134,8 +141,13 @@ def retraining_schema() -> Json:
 
 def command_schema() -> Json:
     schema = _described(msgspec.json.schema(Command))
-    schema["if"] = {"properties": {"what": {"const": "retrain"}}}
-    schema["then"] = {"required": ["model"], "properties": {"model": {"type": "string"}}}
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"what": {"enum": what}}},
+            "then": {"required": names, "properties": {name: {"not": {"type": "null"}} for name in names}},
+        }
+        for what, names in _COMMANDS
+    ]
     return schema
 
 

@@ -87,6 +87,12 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "current": "Its present value.",
         "parts": "The parts of the distribution that contribute most, largest first.",
         "unit_change": "The change of unit that the values look like, if any.",
+        "shape": "The distribution then and now, for a picture; null where a number says it.",
+    },
+    "Shape": {
+        "labels": "What each bar is: where it begins, or a category. 20 at the most.",
+        "reference": "Each bar's share in the reference.",
+        "current": "Each bar's share since the onset.",
     },
     "Part": {
         "what": "Values from here to there, or a category.",
@@ -110,6 +116,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "n": "Events since onset.",
         "n_eff": "How many independent events these are worth.",
         "opinions": "Second opinions: detector to the event time (ms) of its last change point, null if none.",
+        "unit": "Of what e^log_evidence counts: so long at least, on average, until chance brings as much.",
     },
     "Distances": {
         "psi": "Population stability index.",
@@ -126,8 +133,10 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "cause": "What the monitors in alarm have in common. performance: errors. prediction: answers and scores. "
         "data: features. quality: missing or malformed columns. service: Driftline itself. retraining: a request "
         "nobody takes, or what a retraining has brought. notification: a channel that refuses alerts.",
-        "status": "open: new. updated: monitors have joined or left. resolved: over.",
-        "severity": "The gravest of its monitors.",
+        "status": "open: people first hear of it (one that is held: it is new). updated: monitors have joined or left. "
+        "acknowledged: somebody is on it. repeated: it lasts. escalated: nobody has acknowledged it. resolved: over. "
+        "reopened: it alarms again soon after its end.",
+        "severity": "The gravest of its monitors: what it is about, how much has moved, how much that matters.",
         "sentence": "The incident for a person.",
         "opened": "When it was opened, milliseconds of event time since the epoch.",
         "time": "When this transition was, milliseconds of event time since the epoch.",
@@ -136,7 +145,30 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "onset": "When the change began, by the earliest estimate of its monitors, milliseconds of event time.",
         "evidence": "The gravest monitors, five at the most, with what they know.",
         "request": "Id of the retraining request it is about.",
+        "team": "Whose model it is, as the configuration says.",
+        "advice": "What to do next: keep, investigate, retrain, roll back or retire. Empty where nothing is advised.",
+        "upstream": "What fills the columns that have moved, as the configuration says, else their names: three.",
+        "part_of": "Id of the incident that this one is told with: the key under which people see it. Null: its own.",
+        "also": "Incidents of other models that are told with this one, ten at the most.",
+        "models": "How many models are told of together, this one included.",
+        "by": "Who acknowledged or resolved it.",
+        "note": "Why, in that person's words.",
+        "held": "Why nobody was told of this transition. Null: whoever the routes name was told.",
         "details": "Particulars, flat.",
+    },
+    "Also": {
+        "incident": "Id of the other model's incident.",
+        "model": "The other model.",
+        "version": "Its version.",
+        "sentence": "What is the matter with it, for a person.",
+    },
+    "Match": {
+        "model": "Pattern (`*`, `?`, `[ab]`) of the model's name.",
+        "version": "Pattern of its version.",
+        "team": "Pattern of its team.",
+        "cause": "The cause.",
+        "monitor": "Pattern that each monitor in alarm has to fit.",
+        "up_to": "The gravest that fits; what is graver is told all the same.",
     },
     "Witnessed": {
         "monitor": "The monitor.",
@@ -148,6 +180,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "effect": "What moved and by how much.",
         "log_evidence": "Logarithm of the evidence, nats.",
         "n": "Events since onset when it alarmed.",
+        "unit": "Of what e^log_evidence counts: so long at least, on average, until chance brings as much.",
     },
     "RetrainingRequested": {
         "id": "Idempotency key, a function of the content: a re-delivery carries the same id.",
@@ -191,12 +224,20 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
     },
     "Command": {
         "id": "Identifies the command; deliveries with the same id are one command.",
-        "what": "tick: event time goes on. retrain: ask for a retraining.",
-        "time": "tick: event time that all judges have closed, milliseconds. retrain: the wall clock.",
+        "what": "tick: event time goes on. retrain: ask for a retraining. ack: somebody is on an incident. resolve: "
+        "end it. silence: tell nobody of some for a while. expire: end a silence.",
+        "time": "tick: event time that all judges have closed, milliseconds. Otherwise the wall clock.",
         "model": "The model to be retrained.",
         "version": "Its version; null for the one in use.",
         "reason": "Why, for a person.",
         "facts": "What judge knows of the model versions that react asks about.",
+        "by": "Who asks.",
+        "incident": "ack, resolve: id of the incident.",
+        "silence": "expire: id of the silence, which is that of the command that made it.",
+        "match": "silence: what nobody is to be told of; everything given has to fit, and something is given.",
+        "since": "silence: when it begins, milliseconds of event time; null: now.",
+        "until": "silence: when it ends, milliseconds of event time.",
+        "for_ms": "silence: how long it lasts, where no end is given, milliseconds of event time.",
     },
     "Fact": {
         "model": "The model.",

@@ -11,6 +11,7 @@ from typing import Any, Final
 from driftline.demo.answers import Answers, alert_storms, request_storms, unanswered
 from driftline.demo.audit import LedgerFigures
 from driftline.demo.memory_audit import JoinFigures
+from driftline.demo.notified import missing, open_incidents
 from driftline.demo.processes import Kill
 from driftline.demo.report import Published
 from driftline.demo.settings import COOLDOWN_S
@@ -106,6 +107,17 @@ def check_answers(answers: Answers, retraining: Sequence[Mapping[str, Any]]) -> 
         _none("no second request within the cool-down", request_storms(answers.requests, round(COOLDOWN_S * 1000))),
         _none("no second incident of a cause while one is open", alert_storms(answers.alerts)),
         _none("every alert, request and lifecycle event has an id of its own", answers.problems),
+    ]
+
+
+def check_notified(
+    alerts: Sequence[Mapping[str, Any]], slack: Sequence[Mapping[str, Any]], pagerduty: Sequence[Mapping[str, Any]]
+) -> list[Check]:
+    """Whether people heard of it: react was killed in between, and told twice is better than not at all."""
+    incidents = {a["incident"] for a in alerts if not a.get("held") and a["severity"] != "info"}
+    return [
+        _none("Slack and PagerDuty were told of every alert", missing(alerts, slack, pagerduty)),
+        _same("PagerDuty has one incident for each of ours", len(open_incidents(pagerduty)), len(incidents)),
     ]
 
 

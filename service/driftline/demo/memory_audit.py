@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
+from driftline.react.notify.outbox import WAITING
 from driftline.react.state import CORE, from_fields
 from driftline.runtime.redis_client import RedisSettings
 from driftline.runtime.redis_store import RedisStore
@@ -75,6 +76,11 @@ class StoreAudit:
         """Where react stands in the topics it reads (signals, lifecycle, commands); empty before it has begun."""
         state, _ = from_fields(await self._store.peek(Slot("react", 0), (CORE,)))
         return {} if state is None else state.positions
+
+    async def untold(self) -> int:
+        """How many notifications wait for a receiver."""
+        names = await self._redis.hkeys(f"{{{self._prefix}:react:0}}:fields")
+        return sum(name.startswith(WAITING.encode()) for name in names)
 
     async def join(self) -> JoinFigures:
         figures = JoinFigures()

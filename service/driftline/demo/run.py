@@ -25,6 +25,7 @@ from driftline.demo.checks import (
     check_answers,
     check_counts,
     check_dead_letters,
+    check_notified,
     check_processes,
     check_signals,
 )
@@ -197,6 +198,7 @@ class Demo:
         """Stop the stages, so that nothing moves any more, and add everything up."""
         around, topics = self._around, self._around.config.topics
         with self._phase("audit", "stopping the stages, adding everything up"):
+            await self._until(self._all_told, FINISH_WITHIN_S, "not every notification is sent")
             exits = await around.stop_stages()
             ledger = await audit_blocks(around.reader, topics.blocks)
             join = await around.store.join()
@@ -219,6 +221,7 @@ class Demo:
             check_dead_letters(ledger.refused.total(), letters),
             *check_signals(spoken),
             *check_answers(answers, retraining),
+            *check_notified(answers.alerts, around.people.slack, around.people.pagerduty),
             *check_processes(self._kills, STAGES, (*STAGES, JOB), exits),
         ]
         report = Report(
@@ -227,6 +230,7 @@ class Demo:
             signal_latency_s=quantiles(latencies(spoken.verdicts, publisher.sent_before)),
             alarms=alarm_rows(answers.alerts),
             retraining=retraining,
+            notifications={"slack": around.people.slack, "pagerduty": around.people.pagerduty},
             kills=kill_rows(self._kills),
             judged_until=rfc3339(ledger.judged_until),
             checks=[{"claim": c.claim, "holds": c.holds, "detail": c.detail} for c in checks],
@@ -285,6 +289,9 @@ class Demo:
             if not await store.owned(stage, partition):
                 return False
         return True
+
+    async def _all_told(self) -> bool:
+        return not await self._around.store.untold()
 
     def _settled(self, publisher: Publisher, watch: Watch) -> Callable[[], Awaitable[bool]]:
         """Whether everything published is counted, judged and reacted to. It has to hold twice: a stage says where

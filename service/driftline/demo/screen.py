@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import calendar
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
 
+import orjson
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -17,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from driftline.demo.checks import Check
+from driftline.demo.notified import gravest
 from driftline.demo.report import Report
 from driftline.demo.watch import Seen
 
@@ -151,6 +154,7 @@ def show_report(console: Console, report: Report, checks: Sequence[Check]) -> No
     console.print(_incidents(report.alarms))
     for row in report.retraining:
         _show_retraining(console, row)
+    _show_notifications(console, report.notifications)
     figures = Table("", "", title="counted from the blocks topic and Redis", title_justify="left", box=None)
     figures.columns[1].justify = "right"
     for name in (
@@ -241,6 +245,19 @@ def _show_retraining(console: Console, row: Mapping[str, Any]) -> None:
     )
     table.add_row("by month", ", ".join(months))
     console.print(table)
+
+
+def _show_notifications(console: Console, sent: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """What people were told: each incident in a line, and the gravest as it went out, byte for byte."""
+    titles = Counter(str(message["text"]).partition(". ")[0] for message in sent["slack"])
+    table = Table("times", "title", title="sent to Slack", title_justify="left", box=None)
+    for title, times in titles.items():
+        table.add_row(str(times), title)
+    console.print(table)
+    chosen = gravest(sent["slack"], sent["pagerduty"])
+    for name, payload in zip(("Slack", "PagerDuty"), chosen or (), strict=False):
+        console.print(Text(f"the gravest, as {name} was sent it (all in --report)", style="italic"))
+        console.print(Text(orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode()), soft_wrap=True)
 
 
 def answer_of(row: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import orjson
 
 from driftline.config import Config, load
 from driftline.config.tree import ENV_PREFIX
+from driftline.demo.standins import ROUTING_KEY, StandIns
 from driftline.runtime.embedded import EmbeddedServers
 
 PARTITIONS: Final = 4
@@ -21,7 +22,7 @@ ENOUGH_FLIGHTS: Final = 25_000
 """About as many as January has, which the first model was trained on."""
 
 
-def write_settings(file: Path, servers: EmbeddedServers) -> Config:
+def write_settings(file: Path, servers: EmbeddedServers, people: StandIns) -> Config:
     """Write the file (JSON, which is YAML too) for the stages, and load it."""
     settings: dict[str, Any] = {
         "kafka": {
@@ -48,6 +49,24 @@ def write_settings(file: Path, servers: EmbeddedServers) -> Config:
                 "escalate_s": 30 * DAY_S,
                 "expire_s": 60 * DAY_S,
             },
+        },
+        "notify": {
+            "receivers": [
+                {"name": "slack", "type": "slack", "url": people.slack_url, "per_minute": 6_000},
+                {
+                    "name": "pagerduty",
+                    "type": "pagerduty",
+                    "key": ROUTING_KEY,
+                    "url": people.pagerduty_url,
+                    "per_minute": 6_000,
+                },
+            ],
+            # By the clock of the events, of which days pass in a second: nobody is reminded of what lasts.
+            "routes": [{"receivers": ["slack", "pagerduty"], "group_wait_s": 0.0, "repeat_s": None}],
+            "requests": ["slack", "pagerduty"],
+            "deployments": ["slack", "pagerduty"],
+            "values": True,
+            "allow_private": ["127.0.0.0/8"],
         },
         "runtime": {"revoke_deadline_s": 2.0, "http": {"port": 0}},
         "logging": {"format": "text"},

@@ -1,4 +1,5 @@
-"""Everything that has to run around the demo: broker, store, topics, the stages' processes, the retraining job."""
+"""Everything that has to run around the demo: broker, store, topics, stand-ins for Slack and PagerDuty, the stages'
+processes, the retraining job."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from driftline.clock import Clock
 from driftline.demo.memory_audit import StoreAudit
 from driftline.demo.processes import Process, StageProcess
 from driftline.demo.settings import SETTINGS_FILE, write_settings
+from driftline.demo.standins import StandIns
 from driftline.runtime.embedded import EmbeddedServers
 from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_topics import KafkaTopics
@@ -41,8 +43,9 @@ class Surroundings:
             self.directory = Path(tempfile.mkdtemp(prefix="driftline-demo-"))
             stack.push(self._tidy)
             self.servers = await stack.enter_async_context(EmbeddedServers())
+            self.people = await stack.enter_async_context(StandIns())
             self.settings_file = self.directory / SETTINGS_FILE
-            self.config = write_settings(self.settings_file, self.servers)
+            self.config = write_settings(self.settings_file, self.servers, self.people)
             kafka = kafka_settings(self.config)
             async with KafkaTopics(kafka) as topics:
                 await topics.create(topic_specs(self.config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,7 +31,7 @@ from driftline.ingest.pairs import Pair, offset_of
 from driftline.outgoing import dead_letter_record
 from driftline.registry import ModelKey, ProfileRegistry
 from driftline.runtime.log import Bounds, LogReader, Outgoing, Record
-from driftline.runtime.stage import Batch, Folded, Oversize, Range, Recovery
+from driftline.runtime.stage import Batch, Counts, Folded, Oversize, Range, Recovery
 from driftline.runtime.store import Slot, Snapshot, Store
 from driftline.stats.codec import pack, unpack
 from driftline.stats.limit_rules import LimitRule
@@ -211,7 +212,8 @@ class IngestStage:
             raise Oversize(f"{size} bytes of bundles")
         tidied = max(state.tidied, _day(prepared.watermark))
         after = IngestState(prepared.watermark, tidied, carried, batch.idle, prepared.tail)
-        return Folded(after, batch.next, {STATE: _state_bytes(after)}, outbox, dead_letters=dead_letters)
+        counts = _counts(prepared, len(pairs), fresh=again is None)
+        return Folded(after, batch.next, {STATE: _state_bytes(after)}, outbox, (), dead_letters, counts)
 
     def _now_and_later(self, pairs: Sequence[Pair], again: Range | None) -> tuple[Sequence[Pair], tuple[Pair, ...]]:
         """A bundle that is published keeps its content: pairs that belong into one wait for the next range."""
@@ -314,6 +316,22 @@ class _Shares:
                 self.add((event.model, event.version or ""), (), duplicate_outcomes=1)
         for outcome in sorted_out.waiting:
             self.add((outcome.model, outcome.version or ""), (), outcomes_waiting=1)
+
+
+def _counts(prepared: Prepared, pairs: int, fresh: bool) -> Counts:
+    """What metrics say of a range. One that is folded again has been counted before."""
+    counts: dict[tuple[str, str], float] = {}
+    if prepared.watermark > NO_WATERMARK:
+        counts["driftline_watermark_timestamp_seconds", ""] = prepared.watermark / 1000
+    if fresh:
+        reasons = Counter(why.reason for _, why in prepared.gathered.refused)
+        kinds = Counter(type(event) is Prediction for _, event in prepared.sorted.duplicates)
+        counts |= {("driftline_refused_total", reason): n for reason, n in reasons.items()}
+        counts["driftline_duplicates_total", "prediction"] = kinds[True]
+        counts["driftline_duplicates_total", "outcome"] = kinds[False]
+        counts["driftline_join_total", "paired"] = pairs
+        counts["driftline_join_total", "waiting"] = len(prepared.sorted.waiting)
+    return counts
 
 
 def _windows(records: Sequence[Record], refused: Sequence[tuple[Record, Poison]]) -> dict[int, WindowTally]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import msgspec
+
 from driftline.contracts.blocks import NO_WATERMARK
-from driftline.contracts.records import Signal, signal_id
+from driftline.contracts.records import Signal, SignalState, signal_id
 from driftline.judge.model import REFERENCE_MONITOR, ModelState
 from driftline.outgoing import signal_record
 from driftline.registry import ModelKey
@@ -22,6 +26,7 @@ class Speaker:
         self._topic = topic
         self._said = said
         self._records: list[Outgoing] = []
+        self.states: Counter[SignalState] = Counter()
         self.size = 0
 
     def drain(self) -> list[Outgoing]:
@@ -31,6 +36,9 @@ class Speaker:
     def say(self, model: ModelState, change: Change) -> None:
         """The signal of a monitor whose verdict changed."""
         sequence = self._number(model, change.monitor)
+        evidence = change.evidence
+        if evidence is not None:
+            evidence = msgspec.structs.replace(evidence, unit=model.settings.unit)
         self.add(
             Signal(
                 id=signal_id(model.model, model.version, change.monitor, sequence),
@@ -44,7 +52,7 @@ class Speaker:
                 sentence=change.sentence,
                 onset=change.onset,
                 effect=change.effect,
-                evidence=change.evidence,
+                evidence=evidence,
                 distances=change.distances,
                 profile=model.profile.id_at(change.time) if model.profile else None,
             )
@@ -137,4 +145,5 @@ class Speaker:
     def add(self, signal: Signal) -> None:
         record = signal_record(self._topic, signal)
         self._records.append(record)
+        self.states[signal.state] += 1
         self.size += len(record.value or b"")

@@ -22,7 +22,7 @@ from driftline.judge.stored import MODEL_FIELDS, cost_of, flush_model, load_mode
 from driftline.outgoing import dead_letter_record
 from driftline.registry import ModelKey, ProfileRegistry, Standing
 from driftline.runtime.log import Bounds, LogReader, Outgoing, Record
-from driftline.runtime.stage import Batch, Folded, Recovery
+from driftline.runtime.stage import Batch, Counts, Folded, Recovery
 from driftline.runtime.store import Snapshot
 from driftline.stats.codec import pack, unpack
 from driftline.stats.opinions import river_drift
@@ -163,6 +163,7 @@ class JudgeStage:
         for model in state.models.values():
             self._follow(model, standings)
         reached, size, closings = batch.next, 0, 0
+        before = _standing(state)
         for record in batch.records:
             if size > self._settings.max_write_bytes or closings > MAX_CLOSINGS:
                 reached = record.offset
@@ -182,6 +183,7 @@ class JudgeStage:
                 learner.advance(state.models.values(), watermark)
             size = speaker.size + sum(cost_of(model) for model in state.models.values())
             closings = sum(model.closings for model in state.models.values())
+        counts = _counts(state, before, closings, speaker)
         for model in state.models.values():
             dirty |= flush_model(model)
         # Signals before profiles: a profile that is out is adopted, and would not be spoken of again.
@@ -192,7 +194,7 @@ class JudgeStage:
             state.refusals.touched = False
         changed = {name: data for name, data in dirty.items() if data is not None}
         deleted = [name for name, data in dirty.items() if data is None]
-        return Folded(state, reached, changed, outbox, deleted)
+        return Folded(state, reached, changed, outbox, deleted, counts=counts)
 
     def _merge(
         self, state: JudgeState, bundle: Bundle, standings: Mapping[ModelKey, Standing], speaker: Speaker
@@ -256,6 +258,25 @@ class JudgeStage:
 
     def _refuse(self, record: Record, why: Poison) -> Outgoing:
         return dead_letter_record(self._settings.deadletter_topic, 0, record, why)
+
+
+def _standing(state: JudgeState) -> tuple[int, int]:
+    """Late events and predictions not admitted, so far."""
+    return sum(m.tallies.get("late", 0) for m in state.models.values()), state.ledger.not_admitted
+
+
+def _counts(state: JudgeState, before: tuple[int, int], closings: int, speaker: Speaker) -> Counts:
+    """What metrics say of a fold."""
+    late, not_admitted = _standing(state)
+    learning = sum(model.profile is None for model in state.models.values())
+    return {
+        ("driftline_panes_total", ""): closings,
+        # A reset takes a model's tallies back.
+        ("driftline_late_events_total", ""): max(0, late - before[0]),
+        ("driftline_not_admitted_total", ""): not_admitted - before[1],
+        ("driftline_models", "learning"): learning,
+        ("driftline_models", "watched"): len(state.models) - learning,
+    } | {("driftline_signals_total", name): n for name, n in speaker.states.items()}
 
 
 def _ledger_bytes(ledger: Ledger) -> bytes:

@@ -99,7 +99,7 @@ class ReactApp:
         worker: ReactWorker,
         judged: Judged,
         reader: LogReader,
-        sender: Sender | None = None,
+        senders: Sequence[Sender] = (),
         observer: ReactObserver | None = None,
     ) -> None:
         self._settings = settings
@@ -108,7 +108,7 @@ class ReactApp:
         self._worker = worker
         self._judged = judged
         self._reader = reader
-        self._sender = sender
+        self._senders = senders
         self._observer = observer or ReactObserver()
         self._stopping = asyncio.Event()
         self._leaving: asyncio.Task[None] | None = None
@@ -152,10 +152,7 @@ class ReactApp:
         await asyncio.wait({self._leaving}, timeout=STOP_S)
 
     def _parts(self) -> list[Coroutine[Any, Any, None]]:
-        parts = [self._keep()]
-        if self._sender is not None:
-            parts.append(self._sender.run())
-        return parts
+        return [self._keep(), *(sender.run() for sender in self._senders)]
 
     # Faust
 

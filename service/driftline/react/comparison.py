@@ -21,7 +21,9 @@ from typing import Final, Literal
 from driftline.contracts.reactions import Alert, Fact, content_id
 from driftline.contracts.records import Severity
 from driftline.react.draft import Draft
+from driftline.react.holding import silenced
 from driftline.react.state import Comparison
+from driftline.react.subject import Subject
 from driftline.stats.daily import FEW, DayMean, Days, Difference, apart, mean, together
 from driftline.stats.wording import number
 
@@ -41,6 +43,13 @@ _SEVERITY: Final[dict[Verdict, Severity]] = {
     "unclear": "warning",
     "worse": "error",
     "unknown": "info",
+}
+_ADVICE: Final[dict[Verdict, str]] = {
+    "helped": "Keep {new}.",
+    "lower": "Keep {new}, and watch its errors.",
+    "unclear": "Investigate: another retraining of the same kind is unlikely to help {new}.",
+    "worse": "Roll back to {old}.",
+    "unknown": "Keep {new}, and watch its errors.",
 }
 _REGRESSION: Final = (
     "Days that raise an alarm are worse than those after them even when nothing is done, so this is no proof."
@@ -236,6 +245,8 @@ def _say(
     time: int,
     details: dict[str, str | int | float | bool | None],
 ) -> None:
+    team = draft.attempt("route", lambda: draft.settings.routes.team(model), None)
+    subject = Subject(model, comparison.new, "retraining", _SEVERITY[verdict], team, ())
     id = content_id("comparison", model, comparison.new, comparison.request or "", comparison.since)
     draft.said.append(
         Alert(
@@ -250,6 +261,9 @@ def _say(
             opened=comparison.since,
             time=max(time, comparison.since),
             request=comparison.request,
+            team=subject.team,
+            advice=_ADVICE[verdict].format(old=f"{model} {comparison.old}", new=f"{model} {comparison.new}"),
+            held=draft.attempt("silence", lambda: silenced(draft, subject), None),
             details={"verdict": verdict, **details},
         )
     )

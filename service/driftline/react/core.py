@@ -10,10 +10,13 @@ from typing import NamedTuple
 
 from driftline.contracts.reactions import Command, Fact
 from driftline.contracts.records import Lifecycle, Signal
+from driftline.react.cases import tell_cases
 from driftline.react.causes import cause_of
+from driftline.react.commands import drop_silences, take_command
 from driftline.react.comparison import compare, since_of
+from driftline.react.digests import tell_digests
 from driftline.react.draft import Draft, Reaction
-from driftline.react.incidents import REFUSALS, overdue, resolve, take_signal, tell
+from driftline.react.incidents import REFUSALS, resolve, take_signal
 from driftline.react.lifecycle import take_lifecycle
 from driftline.react.retraining import by_hand, consider, on_schedule, watch
 from driftline.react.settings import ReactSettings
@@ -42,9 +45,12 @@ def react(state: State, message: Message, settings: ReactSettings) -> Reaction:
     elif message.what == "tick":
         draft = Draft(state, settings, message.time)
         _tick(draft, message.facts)
-    else:
+    elif message.what == "retrain":
         draft = Draft(state, settings)
         by_hand(draft, message)
+    else:
+        draft = Draft(state, settings)
+        take_command(draft, message)
     return draft.done()
 
 
@@ -55,13 +61,16 @@ def _tick(draft: Draft, facts: list[Fact]) -> None:
     for name in draft.names():
         known = by_model.get(name, {})
         _learn(draft, name, known)
-        _tell_overdue(draft, name)
         watch(draft, name)
         compare(draft, name, known)
         model = draft.look(name)
         for version in sorted(model.versions) if model else ():
             consider(draft, name, version)
     on_schedule(draft)
+    _end_of_service(draft)
+    drop_silences(draft)
+    tell_cases(draft)
+    tell_digests(draft)
 
 
 def _learn(draft: Draft, name: str, facts: dict[str, Fact]) -> None:
@@ -71,20 +80,18 @@ def _learn(draft: Draft, name: str, facts: dict[str, Fact]) -> None:
             draft.version(name, version).labelled = fact.labelled
 
 
-def _tell_overdue(draft: Draft, name: str) -> None:
-    """Updates that were held back, and the end of what concerns the service."""
-    model, settings = draft.look(name), draft.settings
-    for version in sorted(model.versions) if model else ():
-        assert model is not None
-        for cause, incident in sorted(model.versions[version].incidents.items()):
-            lasts = any(monitor.startswith(REFUSALS) for monitor in incident.firing)
-            quiet = draft.now - model.versions[version].seen >= settings.service_quiet_ms
-            if cause == "service" and quiet and not lasts:
-                held = draft.version(name, version)
-                sentence = f"Nothing of the kind has been said for a while. {incident.sentence}"
-                resolve(draft, held, held.incidents[cause], name, version, sentence)
-            elif overdue(incident, draft.now, settings.update_every_ms):
-                tell(draft, draft.version(name, version).incidents[cause], "updated", name, version)
+def _end_of_service(draft: Draft) -> None:
+    """What concerns the service is over when nothing more has been said for a while."""
+    known = draft.look("")
+    service = known.versions.get("") if known else None
+    incident = service.incidents.get("service") if service else None
+    if service is None or incident is None:
+        return
+    lasts = any(monitor.startswith(REFUSALS) for monitor in incident.firing)
+    if not lasts and draft.now - service.seen >= draft.settings.service_quiet_ms:
+        held = draft.version("", "")
+        sentence = f"Nothing of the kind has been said for a while. {incident.sentence}"
+        resolve(draft, held, held.incidents["service"], "", "", sentence)
 
 
 def questions(state: State) -> list[Question]:

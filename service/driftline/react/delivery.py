@@ -1,34 +1,47 @@
-"""What becomes of notifications, as an incident of its own: it is on `alerts`, and is never notified itself."""
+"""What becomes of notifications, as incidents of their own, which other receivers are told of.
+
+One for each receiver, whose name stands where that of a version stands (the model is the service: no name); whoever
+routes it leaves that receiver out.
+"""
 
 from __future__ import annotations
 
-from driftline.contracts.reactions import content_id
+from collections.abc import Collection
+
+from driftline.contracts.reactions import Witnessed
 from driftline.react.draft import Draft, Reaction
-from driftline.react.incidents import resolve, tell
+from driftline.react.incidents import opened, resolve
 from driftline.react.settings import ReactSettings
-from driftline.react.state import Incident, State
+from driftline.react.state import State
 
 
-def delivered(state: State, id: str, error: str | None, settings: ReactSettings) -> Reaction:
-    """`id`: of an alert or a request. `error`: why the receiver will never take it (None: it has). One incident is
-    open while it refuses; the first that it takes again resolves it."""
+def delivered(state: State, receiver: str, id: str, error: str | None, settings: ReactSettings) -> Reaction:
+    """`id`: of a notification. `error`: why the receiver will never take it (None: it has); channels see to it that it
+    says no secret. An incident lasts from the first refusal to the first notification that is taken again."""
     draft = Draft(state, settings)
     known = draft.look("")
-    incident = known.versions[""].incidents.get("notification") if known and "" in known.versions else None
-    if error is None and incident is not None:
-        service = draft.version("", "")
-        held = service.incidents["notification"]
-        resolve(draft, service, held, "", "", "The webhook takes notifications again.")
-    elif error is not None and incident is None:
-        sentence = f"The webhook refuses a notification for good: {error}. See notify.url; it is on its topic."
-        incident = Incident(
-            id=content_id("incident", "", "", "notification", id),
-            cause="notification",
-            opened=draft.now,
-            sentence=sentence,
-            severity="error",
-            told=draft.now,
+    held = known.versions.get(receiver) if known else None
+    refuses = held is not None and "notification" in held.incidents
+    if error is None and refuses:
+        version = draft.version("", receiver)
+        sentence = f"The receiver {receiver} takes notifications again."
+        resolve(draft, version, version.incidents["notification"], "", receiver, sentence)
+    elif error is not None and not refuses:
+        sentence = f"The receiver {receiver} refuses a notification for good: {error}. It is on its topic."
+        witnessed = Witnessed(
+            monitor=f"notify:{receiver}", signal=id, severity="error", sentence=sentence, time=draft.now
         )
-        draft.version("", "").incidents["notification"] = incident
-        tell(draft, incident, "open", "", "", {"id": id, "error": error})
+        opened(draft, "", receiver, "notification", witnessed)
+    return draft.done()
+
+
+def unconfigured(state: State, receivers: Collection[str], settings: ReactSettings) -> Reaction:
+    """The incidents of receivers that there are no more are over: nothing else would ever end them."""
+    draft = Draft(state, settings)
+    known = draft.look("")
+    for name in sorted(known.versions if known else ()):
+        if name and name not in receivers and "notification" in draft.version("", name).incidents:
+            version = draft.version("", name)
+            sentence = f"The receiver {name} is configured no more."
+            resolve(draft, version, version.incidents["notification"], "", name, sentence)
     return draft.done()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
@@ -11,6 +13,7 @@ from driftline.react.settings import ReactSettings
 from driftline.react.state import Model, State, Version, copied
 
 Said = Alert | RetrainingRequested
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +25,41 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """What a digest route tells at `due` (ms of event time): how things stand, the gravest first; `more` beyond those.
+    The alerts in it are on no topic."""
+
+    name: str
+    due: int
+    alerts: list[Alert]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Reaction:
-    """The new state, what to publish, which models changed, and what to log."""
+    """The new state, what to publish, which models changed, and what to log. Of the alerts in the outbox, people are
+    told of those that are not `held`. `forgotten`: keys (ids of incidents) of which nothing will be said any more."""
 
     state: State
     outbox: list[Said]
     dirty: frozenset[str]
     notes: list[Note]
+    digests: list[Digest] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
 
 
 class Draft:
-    """Mutable while a message is taken. `now` is event time."""
+    """Mutable while a message is taken. `now` is event time. `policy` is replaced, never changed."""
 
     def __init__(self, state: State, settings: ReactSettings, time: int = 0) -> None:
         self.settings = settings
         self.now = max(state.now, time)
         self.scheduled = state.scheduled
+        self.policy = state.policy
         self.said: list[Said] = []
         self.notes: list[Note] = []
+        self.digests: list[Digest] = []
+        self.forgotten: list[str] = []
         self._former = state
         self._models: dict[str, Model] = {}
 
@@ -68,9 +88,22 @@ class Draft:
     def note(self, event: str, **fields: str | int) -> None:
         self.notes.append(Note(event, fields))
 
+    def attempt(self, stage: str, call: Callable[[], T], otherwise: T) -> T:
+        """Fail open: a stage of the policy that raises holds nothing back, and that is said."""
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - a defect in a stage must not keep an alarm from people
+            self.note("policy.failed", stage=stage, error=f"{type(error).__name__}: {error}"[:200])
+            return otherwise
+
     def done(self) -> Reaction:
         changed = {n: m for n, m in self._models.items() if m != self._former.models.get(n)}
         state = msgspec.structs.replace(
-            self._former, now=self.now, scheduled=self.scheduled, models={**self._former.models, **changed}
+            self._former,
+            now=self.now,
+            scheduled=self.scheduled,
+            models={**self._former.models, **changed},
+            policy=self.policy,
         )
-        return Reaction(state, self.said, frozenset(changed), self.notes)
+        dirty = frozenset(changed) | ({""} if self.policy is not self._former.policy else frozenset[str]())
+        return Reaction(state, self.said, dirty, self.notes, self.digests, self.forgotten)

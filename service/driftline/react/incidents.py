@@ -1,27 +1,28 @@
 """Signals to incidents: one open incident for each model version and cause.
 
-It opens with the first alarm, is updated when monitors join or leave (at most every `update_every_ms` of event
-time: 5,000 features that move in one minute are two alerts), and is resolved when all of its monitors are. A signal
-whose sequence number is not above the last one taken of its monitor is dropped: a late duplicate re-opens nothing.
+It opens with the first alarm, is updated when monitors join or leave, and is resolved when all of its monitors are.
+One that alarms again within `reopen_ms` of its end is the same one. A signal whose sequence number is not above the
+last one taken of its monitor is dropped: a late duplicate re-opens nothing.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from driftline.contracts.reactions import Alert, AlertStatus, Witnessed, content_id
+from driftline.contracts.reactions import Cause, Witnessed, content_id
 from driftline.contracts.records import Signal
-from driftline.react.causes import by_gravity, cause_of
+from driftline.react.causes import cause_of
 from driftline.react.draft import Draft
-from driftline.react.state import Incident, Version
+from driftline.react.grouping import Found
+from driftline.react.incident import Incident
+from driftline.react.saying import Details
+from driftline.react.severity import grade
+from driftline.react.state import Version
+from driftline.react.telling import changed, tell_late, transition
 
-MAX_NAMED: Final = 10
-MAX_EVIDENCE: Final = 5
 REFERENCE: Final = "system:reference"
 REFUSALS: Final = "system:invalid_events:"
 SERVICE_ALARMS: Final = ("system:state_lost:", "system:gap:", REFUSALS)
-
-Details = dict[str, str | int | float | bool | None]
 
 
 def take_signal(draft: Draft, signal: Signal) -> Incident | None:
@@ -45,43 +46,77 @@ def take_signal(draft: Draft, signal: Signal) -> Incident | None:
     incident = version.incidents.get(cause)
     if signal.state == "alarm":
         return _alarm(draft, signal, version, incident)
-    if signal.state == "resolved" and incident is not None and incident.leave(signal.monitor):
+    if signal.state == "resolved" and incident is not None and _leaves(draft, signal, incident):
         if incident.count:
-            changed(draft, incident, signal.model, signal.version)
+            changed(draft, signal.model, signal.version, incident)
         else:
             resolve(draft, version, incident, signal.model, signal.version, signal.sentence)
     return None
+
+
+def _leaves(draft: Draft, signal: Signal, incident: Incident) -> bool:
+    """A monitor is no longer in alarm; False if it was not. People hear of the incident first, if that is due: ticks
+    may be hours of event time apart."""
+    if signal.monitor in incident.firing or signal.monitor in incident.more:
+        tell_late(draft, signal.model, signal.version, incident)
+    return incident.leave(signal.monitor)
 
 
 def _alarm(draft: Draft, signal: Signal, version: Version, incident: Incident | None) -> Incident:
     witnessed = Witnessed(
         monitor=signal.monitor,
         signal=signal.id,
-        severity=signal.severity,
+        severity=draft.attempt("severity", lambda: grade(signal, draft.settings), signal.severity),
         sentence=signal.sentence,
         time=signal.time,
         onset=signal.onset,
         effect=signal.effect,
         log_evidence=signal.evidence.log_evidence if signal.evidence else None,
         n=signal.evidence.n if signal.evidence else None,
+        unit=signal.evidence.unit if signal.evidence else "days",
     )
     version.profile = signal.profile or version.profile
-    if incident is None:
-        cause = cause_of(signal.monitor)
-        incident = version.incidents[cause] = Incident(
-            id=content_id("incident", signal.model, signal.version, cause, signal.id),
-            cause=cause,
-            opened=draft.now,
-            sentence=signal.sentence,
-            severity=signal.severity,
-            told=draft.now,
-            firing={signal.monitor: witnessed},
-        )
-        tell(draft, incident, "open", signal.model, signal.version)
-    else:
+    if incident is not None:
         incident.join(witnessed)
-        changed(draft, incident, signal.model, signal.version)
+        changed(draft, signal.model, signal.version, incident)
+        return incident
+    return opened(draft, signal.model, signal.version, cause_of(signal.monitor), witnessed)
+
+
+def opened(
+    draft: Draft, model: str, name: str, cause: Cause, witnessed: Witnessed, request: str | None = None
+) -> Incident:
+    """A new incident, or the last one of its kind again."""
+    version = draft.version(model, name)
+    last = version.closed.pop(cause, None)
+    if last is not None and reopens(draft, last):
+        last.reopen(draft.now, witnessed)
+        last.request = request
+        version.incidents[cause] = last
+        transition(draft, Found(model, name, last), "reopened")
+        return last
+    if last is not None and last.part_of is None:
+        draft.forgotten.append(last.id)
+    incident = version.incidents[cause] = Incident(
+        id=content_id("incident", model, name, cause, witnessed.signal),
+        cause=cause,
+        opened=draft.now,
+        since=draft.now,
+        sentence=witnessed.sentence,
+        severity=witnessed.severity,
+        told=draft.now,
+        firing={witnessed.monitor: witnessed},
+        request=request,
+    )
+    transition(draft, Found(model, name, incident), "open")
     return incident
+
+
+def reopens(draft: Draft, last: Incident) -> bool:
+    """Whether an alarm now belongs to an incident that has ended: it is recent, people have not heard of its end, or
+    others are told with it."""
+    recent = last.closed is not None and draft.now - last.closed < draft.settings.reopen_ms
+    return recent or last.owed or last.leads > 0
 
 
 def _reference(draft: Draft, signal: Signal, version: Version) -> None:
@@ -89,15 +124,9 @@ def _reference(draft: Draft, signal: Signal, version: Version) -> None:
     if signal.details.get("stream") == "pairs":
         version.labelled = True
         return
-    for incident in list(version.incidents.values()):
-        resolve(
-            draft,
-            version,
-            incident,
-            signal.model,
-            signal.version,
-            f"Its reference was learnt anew. {signal.sentence}",
-        )
+    for incident in [i for i in version.incidents.values() if i.cause != "retraining"]:
+        sentence = f"Its reference was learnt anew. {signal.sentence}"
+        resolve(draft, version, incident, signal.model, signal.version, sentence)
 
 
 def _about_the_service(draft: Draft, signal: Signal) -> None:
@@ -111,39 +140,19 @@ def _about_the_service(draft: Draft, signal: Signal) -> None:
     )
     incident = service.incidents.get("service")
     if signal.state == "resolved":
-        if incident is not None and incident.leave(signal.monitor):
+        if incident is not None and _leaves(draft, signal, incident):
             if incident.count:
-                changed(draft, incident, "", "")
+                changed(draft, "", "", incident)
             else:
                 resolve(draft, service, incident, "", "", signal.sentence)
         return
     if incident is None:
-        incident = service.incidents["service"] = Incident(
-            id=content_id("incident", "", "", "service", signal.id),
-            cause="service",
-            opened=draft.now,
-            sentence=signal.sentence,
-            severity=signal.severity,
-            told=draft.now,
-            firing={signal.monitor: witnessed},
-        )
-        tell(draft, incident, "open", "", "")
+        opened(draft, "", "", "service", witnessed)
     else:
         incident.join(witnessed)
         incident.sentence = signal.sentence
-        changed(draft, incident, "", "")
+        changed(draft, "", "", incident)
     service.seen = draft.now
-
-
-def changed(draft: Draft, incident: Incident, model: str, version: str) -> None:
-    """Tell at once, or leave it to a tick where the last alert is too recent."""
-    incident.untold = True
-    if draft.now - incident.told >= draft.settings.update_every_ms:
-        tell(draft, incident, "updated", model, version)
-
-
-def overdue(incident: Incident, now: int, every_ms: int) -> bool:
-    return incident.untold and now - incident.told >= every_ms
 
 
 def resolve(
@@ -154,48 +163,13 @@ def resolve(
     name: str,
     sentence: str,
     details: Details | None = None,
+    *,
+    by: str | None = None,
+    note: str | None = None,
 ) -> None:
-    """Close an incident and say so."""
+    """End an incident and say so. All of these are to be changed."""
+    tell_late(draft, model, name, incident)
     del version.incidents[incident.cause]
-    incident.sentence, incident.firing, incident.more = sentence, {}, {}
-    tell(draft, incident, "resolved", model, name, details)
-
-
-def tell(
-    draft: Draft,
-    incident: Incident,
-    status: AlertStatus,
-    model: str,
-    version: str,
-    details: Details | None = None,
-) -> None:
-    """Say how an incident stands."""
-    ranked = by_gravity(incident.firing.values())
-    sentence = ranked[0].sentence if ranked and model else incident.sentence
-    if others := incident.count - 1 if model and ranked else 0:
-        sentence += (
-            f" {others:,} other monitor{'s' * (others > 1)} of {model} {version} in alarm of the same cause."
-        )
-    incident.alerts += 1
-    incident.told, incident.untold = draft.now, False
-    signals = [w.signal for w in ranked]
-    draft.said.append(
-        Alert(
-            id=content_id("alert", incident.id, status, incident.alerts, *signals),
-            incident=incident.id,
-            model=model,
-            version=version,
-            cause=incident.cause,
-            status=status,
-            severity=incident.severity,
-            sentence=sentence,
-            opened=incident.opened,
-            time=draft.now,
-            monitors=[w.monitor for w in ranked[:MAX_NAMED]],
-            count=incident.count,
-            onset=min((w.onset for w in ranked if w.onset is not None), default=None),
-            evidence=ranked[:MAX_EVIDENCE],
-            request=incident.request,
-            details=details or {},
-        )
-    )
+    incident.end(draft.now, sentence)
+    version.closed[incident.cause] = incident
+    transition(draft, Found(model, name, incident), "resolved", details, by=by, note=note)

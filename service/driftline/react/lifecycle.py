@@ -112,5 +112,5 @@ def _rolled_back(draft: Draft, known: Model, event: Lifecycle) -> None:
 
 def _close(draft: Draft, known: Model, name: str, sentence: str, by: str | None) -> None:
     version = known.versions[name]
-    for incident in list(version.incidents.values()):
+    for incident in [i for i in version.incidents.values() if i.cause != "retraining"]:
         resolve(draft, version, incident, known.name, name, sentence, {"superseded_by": by} if by else None)

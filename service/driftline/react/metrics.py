@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 from driftline.contracts.reactions import Alert
+from driftline.react.causes import rank
 from driftline.react.draft import Note, Said
+from driftline.react.incident import Incident
 from driftline.react.observe import ReactObserver
+from driftline.react.state import Model, State
 from driftline.telemetry.logs import log
 from driftline.telemetry.loop_metrics import LoopMetrics
 
@@ -19,6 +25,20 @@ class ReactMetrics(LoopMetrics, ReactObserver):
     def released(self, stage: str, partition: int, reason: str) -> None:
         super().released(stage, partition, reason)
         self._metrics.set("driftline_react_active", 0)
+        self.stands(State())
+
+    def stands(self, state: State) -> None:
+        """The gravest incidents have the room that the label `model` leaves."""
+        counts = Counter(
+            (model.name, incident.cause, incident.severity)
+            for model in state.models.values()
+            for incident in _incidents_of(model)
+        )
+        ranked = sorted(counts.items(), key=lambda item: (-rank(item[0][2]), item[0]))
+        self._metrics.show(
+            "driftline_incidents_open",
+            [({"model": model, "cause": cause, "severity": severity}, n) for (model, cause, severity), n in ranked],
+        )
 
     def said(self, said: Said) -> None:
         if isinstance(said, Alert):
@@ -39,13 +59,18 @@ class ReactMetrics(LoopMetrics, ReactObserver):
     def noted(self, note: Note) -> None:
         log(note.event, **note.fields)
 
-    def pending(self, notifications: int) -> None:
-        self._metrics.set("driftline_notifications_pending", notifications)
+    def pending(self, receiver: str, notifications: int) -> None:
+        self._metrics.set("driftline_notifications_pending", notifications, receiver=receiver)
 
-    def dropped(self, id: str) -> None:
-        self._metrics.inc("driftline_notifications_total", outcome="dropped")
-        log("notification.dropped", id=id)
+    def dropped(self, receiver: str, id: str) -> None:
+        self._metrics.inc("driftline_notifications_total", receiver=receiver, outcome="dropped")
+        log("notification.dropped", receiver=receiver, id=id)
 
-    def notified(self, id: str, outcome: str, detail: str) -> None:
-        self._metrics.inc("driftline_notifications_total", outcome=outcome)
-        log(f"notification.{outcome}", id=id, detail=detail)
+    def notified(self, receiver: str, id: str, outcome: str, detail: str) -> None:
+        self._metrics.inc("driftline_notifications_total", receiver=receiver, outcome=outcome)
+        log(f"notification.{outcome}", receiver=receiver, id=id, detail=detail)
+
+
+def _incidents_of(model: Model) -> Iterator[Incident]:
+    for version in model.versions.values():
+        yield from version.incidents.values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from driftline.react.draft import Note, Said
+from driftline.react.state import State
 from driftline.runtime.observe import Observer
 
 
@@ -14,11 +15,14 @@ class ReactObserver(Observer):
 
     def noted(self, note: Note) -> None: ...
 
-    def pending(self, notifications: int) -> None:
-        """How many notifications wait to be sent."""
+    def stands(self, state: State) -> None:
+        """The state as written last; one without models when this instance is no longer active."""
 
-    def dropped(self, id: str) -> None:
-        """A notification gave way: too many wait."""
+    def pending(self, receiver: str, notifications: int) -> None:
+        """How many notifications wait for a receiver."""
 
-    def notified(self, id: str, outcome: str, detail: str) -> None:
+    def dropped(self, receiver: str, id: str) -> None:
+        """A notification will not be sent: too many wait, or its receiver is configured no more."""
+
+    def notified(self, receiver: str, id: str, outcome: str, detail: str) -> None:
         """`outcome`: sent, retried or refused."""

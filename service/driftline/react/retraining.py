@@ -9,10 +9,7 @@ that nobody starts escalates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final, Literal
-
-from croniter import croniter
 
 from driftline.contracts.reactions import (
     Budget,
@@ -27,9 +24,13 @@ from driftline.contracts.reactions import (
 from driftline.contracts.records import Effect, Severity
 from driftline.react.causes import by_gravity, column_of
 from driftline.react.draft import Draft
-from driftline.react.incidents import MAX_EVIDENCE, tell
+from driftline.react.incident import Incident
+from driftline.react.incidents import opened, resolve
+from driftline.react.saying import MAX_EVIDENCE
+from driftline.react.schedule import latest
 from driftline.react.settings import BUDGET_DAYS
-from driftline.react.state import Incident, Model, Occasion, Request, Version
+from driftline.react.state import Model, Occasion, Request, Version
+from driftline.react.telling import changed
 from driftline.react.window import advise
 
 DAY_MS: Final = 86_400_000
@@ -91,12 +92,6 @@ def on_schedule(draft: Draft) -> None:
         found = incident_that_asks(known.versions[current])
         reason = f"It is scheduled ({draft.settings.schedule})."
         _ask(draft, name, current, "schedule", f"schedule:{due}", reason, found[1] if found else None)
-
-
-def latest(schedule: str, now: int) -> int:
-    """The last time at or before `now` (ms) that the crontab (UTC) names."""
-    after = datetime.fromtimestamp(now // 1000 + 1, UTC)
-    return round(croniter(schedule, after).get_prev(float) * 1000)
 
 
 def by_hand(draft: Draft, command: Command) -> None:
@@ -226,26 +221,26 @@ def _asked_for(draft: Draft, model: str, request: Request) -> str:
 def raise_trouble(
     draft: Draft, known: Model, version: str, request: str, severity: Severity, sentence: str
 ) -> None:
-    """Open or update the model's incident of retraining."""
-    status: Literal["open", "updated"] = "updated"
-    if known.trouble is None:
-        status = "open"
-        known.trouble = Incident(
-            id=content_id("incident", known.name, version, "retraining", request),
-            cause="retraining",
-            opened=draft.now,
-            sentence=sentence,
-            severity=severity,
-            told=draft.now,
-            request=request,
-        )
-        known.trouble_version = version
-    known.trouble.sentence, known.trouble.severity, known.trouble.request = sentence, severity, request
-    tell(draft, known.trouble, status, known.name, known.trouble_version)
+    """Open or update the model's incident of retraining. There is one at a time."""
+    where, incident = trouble_of(known) or (version, None)
+    witnessed = Witnessed(monitor=f"retraining:{request}", signal=request, severity=severity, sentence=sentence)
+    if incident is None:
+        opened(draft, known.name, version, "retraining", witnessed, request)
+        return
+    incident.firing, incident.severity = {}, severity
+    incident.sentence, incident.request = sentence, request
+    incident.join(witnessed)
+    changed(draft, known.name, where, incident)
+
+
+def trouble_of(known: Model) -> tuple[str, Incident] | None:
+    """The open incident of the model's retraining, and the version it is of."""
+    found = ((name, version.incidents.get("retraining")) for name, version in known.versions.items())
+    return next(((name, incident) for name, incident in found if incident is not None), None)
 
 
 def end_trouble(draft: Draft, known: Model, sentence: str) -> None:
-    if known.trouble is not None:
-        known.trouble.sentence = sentence
-        tell(draft, known.trouble, "resolved", known.name, known.trouble_version)
-        known.trouble = None
+    found = trouble_of(known)
+    if found is not None:
+        name, incident = found
+        resolve(draft, known.versions[name], incident, known.name, name, sentence)

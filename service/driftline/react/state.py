@@ -8,67 +8,33 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from driftline.contracts.reactions import Cause, Rule, Witnessed
-from driftline.contracts.records import Severity
+from driftline.contracts.reactions import Cause, Rule
 from driftline.errors import StateCorrupt
-from driftline.react.causes import by_gravity, gravest
+from driftline.react.incident import Incident
+from driftline.react.silences import Silence
 from driftline.stats.codec import pack, unpack
 
 CORE: Final = "core"
+POLICY: Final = "policy"
 MODEL_PREFIX: Final = "m:"
 KIND: Final = "react"
 VERSION: Final = 1
 MAX_VERSIONS: Final = 16
 """Versions of a model that are remembered; the one that has been silent longest goes first."""
-MAX_FIRING: Final = 16
 MAX_IDS: Final = 64
 """Ids of lifecycle events, commands and notices of the service that are remembered, each model for itself."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-class Incident(msgspec.Struct):
-    """An open incident. `firing`: its monitors in alarm, with what they know, as many as are ever shown; `more`:
-    those beyond, and how grave they are. `told`: event time of its last alert; `alerts`: how many there have been;
-    `untold`: something has changed since."""
-
-    id: str
-    cause: Cause
-    opened: int
-    sentence: str
-    severity: Severity
-    told: int
-    firing: dict[str, Witnessed] = {}
-    more: dict[str, Severity] = {}
-    alerts: int = 0
-    untold: bool = False
-    request: str | None = None
-
-    @property
-    def count(self) -> int:
-        return len(self.firing) + len(self.more)
-
-    def join(self, witnessed: Witnessed) -> None:
-        """A monitor alarms. Where there is no room, the least grave is only counted."""
-        self.more.pop(witnessed.monitor, None)
-        self.firing[witnessed.monitor] = witnessed
-        self.severity = gravest((self.severity, witnessed.severity))
-        if len(self.firing) > MAX_FIRING:
-            least = by_gravity(self.firing.values())[-1]
-            del self.firing[least.monitor]
-            self.more[least.monitor] = least.severity
-
-    def leave(self, monitor: str) -> bool:
-        """A monitor is no longer in alarm; False if it was not."""
-        return (self.firing.pop(monitor, None) or self.more.pop(monitor, None)) is not None
-
-
 class Version(msgspec.Struct):
-    """One version of a model. `last`: sequence number of the last signal taken, by monitor. `since`: event time
-    of each firing monitor's signal. `superseded`: the version deployed in its place."""
+    """One version of a model. `last`: sequence number of the last signal taken, by monitor. `incidents`: those that
+    are open; `closed`: the last of each cause that is not, for as long as it may be reopened or people have to hear of
+    its end. `superseded`: the version deployed in its place."""
 
     last: dict[str, int] = {}
     incidents: dict[Cause, Incident] = {}
+    closed: dict[Cause, Incident] = {}
     seen: int = 0
     labelled: bool | None = None
     profile: str | None = None
@@ -78,6 +44,15 @@ class Version(msgspec.Struct):
     @property
     def in_use(self) -> bool:
         return not self.retired and self.superseded is None
+
+    @property
+    def awaited(self) -> bool:
+        """Whether something of it is still to be told."""
+        return bool(self.incidents) or any(incident.owed for incident in self.closed.values())
+
+    def incident(self, cause: Cause) -> Incident | None:
+        """Open or not."""
+        return self.incidents.get(cause) or self.closed.get(cause)
 
 
 class Occasion(msgspec.Struct, frozen=True):
@@ -115,8 +90,8 @@ class Comparison(msgspec.Struct):
 class Model(msgspec.Struct):
     """All that is known of a model. `deployed`: versions in the order of their deployment, the last is in use.
     `occasion`: of the last request, until a deployment answers it. `asked`: event times of requests, for the budget;
-    `asked_for`: how often, by what triggered them. `quiet_until`: end of the cool-down. `trouble`: the open
-    incident of its retraining. The service itself is the model with the empty name."""
+    `asked_for`: how often, by what triggered them. `quiet_until`: end of the cool-down. The service
+    itself is the model with the empty name."""
 
     name: str
     versions: dict[str, Version] = {}
@@ -124,8 +99,6 @@ class Model(msgspec.Struct):
     request: Request | None = None
     occasion: Occasion | None = None
     comparison: Comparison | None = None
-    trouble: Incident | None = None
-    trouble_version: str = ""
     asked: list[int] = []
     asked_for: dict[str, int] = {}
     quiet_until: int = 0
@@ -148,9 +121,18 @@ class Model(msgspec.Struct):
         """Forget versions beyond the bound, never one with an open incident before one without."""
         while len(self.versions) > MAX_VERSIONS:
             ranked = sorted(
-                (bool(v.incidents), name in self.deployed[-1:], v.seen, name) for name, v in self.versions.items()
+                (v.awaited, name in self.deployed[-1:], v.seen, name) for name, v in self.versions.items()
             )
             del self.versions[ranked[0][-1]]
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What people have asked for. `outcomes`: what became of the last commands, by id, as their sender is told.
+    `digested`: the last time of its schedule that each digest has honoured. Replaced, never changed."""
+
+    silences: dict[str, Silence] = {}
+    outcomes: dict[str, str] = {}
+    digested: dict[str, int] = {}
 
 
 class State(msgspec.Struct):
@@ -163,6 +145,7 @@ class State(msgspec.Struct):
     scheduled: int | None = None
     models: dict[str, Model] = {}
     rebuilding: bool = False
+    policy: Policy = Policy()
 
 
 class _Core(msgspec.Struct):
@@ -178,9 +161,14 @@ def field_of(model: str) -> str:
 
 
 def to_fields(state: State, models: Iterable[str]) -> dict[str, bytes]:
-    """The fields to write: the core, and the given models."""
+    """The fields to write: the core, and the given models; with the service's (the empty name) the policy."""
     fields = {CORE: _pack(_Core(state.now, state.positions, state.scheduled, state.rebuilding))}
-    return fields | {field_of(name): _pack(state.models[name]) for name in models}
+    for name in models:
+        if name in state.models:
+            fields[field_of(name)] = _pack(state.models[name])
+        if not name:
+            fields[POLICY] = _pack(state.policy)
+    return fields
 
 
 def from_fields(fields: Mapping[str, bytes]) -> tuple[State | None, list[str]]:
@@ -194,6 +182,11 @@ def from_fields(fields: Mapping[str, bytes]) -> tuple[State | None, list[str]]:
             state = State(core.now, core.positions, core.scheduled, rebuilding=core.rebuilding)
         except StateCorrupt:
             broken.append(CORE)
+    if state is not None and POLICY in fields:
+        try:
+            state.policy = _unpack(Policy, fields[POLICY])
+        except StateCorrupt:
+            broken.append(POLICY)
     for name in sorted(n for n in fields if n.startswith(MODEL_PREFIX)):
         try:
             model = _unpack(Model, fields[name])
@@ -211,17 +204,16 @@ def copied(model: Model) -> Model:
         model,
         versions={name: _copied_version(version) for name, version in model.versions.items()},
         request=None if model.request is None else msgspec.structs.replace(model.request),
-        trouble=None if model.trouble is None else _copied_incident(model.trouble),
     )
 
 
 def _copied_version(version: Version) -> Version:
-    incidents = {cause: _copied_incident(incident) for cause, incident in version.incidents.items()}
-    return msgspec.structs.replace(version, last=dict(version.last), incidents=incidents)
-
-
-def _copied_incident(incident: Incident) -> Incident:
-    return msgspec.structs.replace(incident, firing=dict(incident.firing), more=dict(incident.more))
+    return msgspec.structs.replace(
+        version,
+        last=dict(version.last),
+        incidents={cause: incident.copied() for cause, incident in version.incidents.items()},
+        closed={cause: incident.copied() for cause, incident in version.closed.items()},
+    )
 
 
 def _pack(value: msgspec.Struct) -> bytes:

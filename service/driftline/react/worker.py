@@ -24,19 +24,21 @@ from typing import Final, TypeVar
 import msgspec
 
 from driftline.clock import Clock
-from driftline.contracts.reactions import Alert, Command, Fact, content_id
-from driftline.contracts.records import Severity
+from driftline.contracts.reactions import Command, Fact, content_id
 from driftline.errors import Fenced, LogGap, Poison, StateCorrupt, StateLost, Transient
 from driftline.outgoing import dead_letter_record
-from driftline.react.core import Question, questions, react
-from driftline.react.delivery import delivered
+from driftline.react.core import Message, Question, questions, react
+from driftline.react.delivery import delivered, unconfigured
 from driftline.react.draft import Reaction, Said
-from driftline.react.notify.outbox import Pending
+from driftline.react.notify.addressing import tell
+from driftline.react.notify.notification import Notification
+from driftline.react.notify.outbox import Edit, Outbox
 from driftline.react.observe import ReactObserver
 from driftline.react.reading import bounds_of, ids_on, in_log_order
+from driftline.react.routes import RouteTable
 from driftline.react.settings import ReactSettings
 from driftline.react.slot import SLOT, ReactSlot
-from driftline.react.state import CORE, MODEL_PREFIX, State, from_fields, to_fields
+from driftline.react.state import CORE, MODEL_PREFIX, POLICY, State, from_fields, to_fields
 from driftline.react.topics import ROLES, Role, Topics, command_record, decode, said_record
 from driftline.runtime.log import Bounds, LogReader, LogWriter, Outgoing, Record
 from driftline.runtime.outbox import decode_outbox
@@ -59,9 +61,7 @@ OLD_MS: Final = 3_600_000
 class WorkerSettings:
     topics: Topics = field(default_factory=Topics)
     policy: ReactSettings = field(default_factory=ReactSettings)
-    notify: bool = False
-    notify_requests: bool = False
-    least: Severity = "warning"
+    routes: RouteTable = field(default_factory=RouteTable)
     max_pending: int = 1_000
 
 
@@ -70,10 +70,10 @@ class _Made:
     """What some messages come to, before it is written."""
 
     state: State
+    edit: Edit
     dirty: set[str] = field(default_factory=set)
     outbox: list[Outgoing] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
-    notify: list[Said] = field(default_factory=list)
     refused: int = 0
 
     def move(self, role: Role, position: int) -> None:
@@ -111,11 +111,8 @@ class ReactWorker:
         self._lost = False
         self._known: frozenset[str] = frozenset()
         self._ticked = ""
-        self.pending = Pending(settings.max_pending, settings.least)
-        self.changed = asyncio.Event()
-        """Set whenever notifications may have come."""
-
-    # Ownership
+        self.outbox = Outbox(settings.routes.receivers, settings.max_pending)
+        self._changed = {receiver: asyncio.Event() for receiver in settings.routes.receivers}
 
     def assigned(self) -> None:
         self._ours = True
@@ -136,6 +133,10 @@ class ReactWorker:
     def state(self) -> State | None:
         """The state as written last; None while we stand by."""
         return self._state if self.active else None
+
+    def changed(self, receiver: str) -> asyncio.Event:
+        """Set whenever a receiver may have more to be told."""
+        return self._changed[receiver]
 
     async def ensure(self) -> None:
         """Take over if the topics are ours and the slot is not. Returns when that is so, or when they are gone."""
@@ -167,17 +168,16 @@ class ReactWorker:
         async with self._one:
             await self._persist(take)
 
-    async def settle(self, name: str, id: str, error: str | None) -> None:
-        """The notification of an alert or request has been taken (None), or never will be: mark it."""
+    async def settle(self, name: str, one: Notification, error: str | None, receipt: str | None) -> None:
+        """A notification has been taken (error None), or never will be: mark it, and keep the receipt."""
 
         async def mark() -> None:
             state = await self._owned()
-            if not self.pending.holds(name):
-                return
-            reaction = delivered(state, id, error, self._settings.policy)
-            made = _Made(reaction.state)
-            self._add(made, reaction, notify=False)
-            await self._write(made, [name])
+            reaction = delivered(state, one.receiver, one.id, error, self._settings.policy)
+            made = self._made(reaction.state)
+            made.edit.settle(name, one, error is None, receipt, state.now)
+            self._add(made, reaction, notify=True)
+            await self._write(made)
 
         async with self._one:
             await self._persist(mark)
@@ -239,8 +239,6 @@ class ReactWorker:
 
         return await until_done(call, give_up=lambda: not self._ours, on_retry=on_retry, sleep=self._sleep)
 
-    # Taking over
-
     async def _owned(self) -> State:
         """Write our token, load the state, publish what its outbox still holds, and read what came meanwhile.
 
@@ -250,7 +248,8 @@ class ReactWorker:
             return self._state
         snapshot = await self._slot.acquire()
         state, broken = from_fields(snapshot.fields)
-        broken += self.pending.load(snapshot.fields)
+        loaded = self.outbox.load(snapshot.fields)
+        broken += loaded.broken
         for name in broken:
             self._observer.quarantined(NAME, 0, name)
             await self._slot.store.quarantine(SLOT, name, snapshot.fields[name])
@@ -263,7 +262,9 @@ class ReactWorker:
         if pending:
             await self._writer.publish(pending)
         bounds = {role: await bounds_of(self._reader, self._topics.read(role)) for role in ROLES}
-        made = _Made(state or State(rebuilding=True))
+        for one in loaded.dropped:
+            self._observer.dropped(one.receiver, one.id)
+        made = self._made(state or State(rebuilding=True))
         if state is None:
             made.state.positions = {role: bounds[role].begin for role in ROLES}
         await self._say_loss(made, bounds, new=state is None)
@@ -271,16 +272,22 @@ class ReactWorker:
         self._rebuilding = made.state.rebuilding
         said = (self._topics.alerts, self._topics.retraining)
         self._known = await ids_on(self._reader, said) if self._rebuilding else frozenset()
-        if state is None or made.outbox or broken:
-            stale = [name for name in snapshot.fields if state is None and name.startswith(MODEL_PREFIX)]
-            await self._write(made, sorted({*broken, *stale} - {CORE}))
+        if state is None or made.outbox or broken or loaded.stale:
+            stale = [n for n in snapshot.fields if state is None and n.startswith((MODEL_PREFIX, POLICY))]
+            await self._write(made, sorted({*broken, *stale, *loaded.stale} - {CORE}))
         self._state, self._lost = made.state, False
         await self._catch_up({role: bounds[role].end for role in ROLES})
+        reaction = unconfigured(self._state, self._settings.routes.receivers, self._settings.policy)
+        if reaction.outbox:
+            self._add(made := self._made(self._state), reaction, notify=True)
+            await self._write(made)
         if self._state.rebuilding:
             self._rebuilding, self._known = False, frozenset()
-            await self._write(_Made(msgspec.structs.replace(self._state, rebuilding=False)))
+            await self._write(self._made(msgspec.structs.replace(self._state, rebuilding=False)))
         self._observer.owned(NAME, 0, self._state.positions.get("signals", 0), 0)
-        self.changed.set()
+        self._observer.stands(self._state)
+        for receiver in self._changed:
+            self._notes_wait(receiver)
         return self._state
 
     async def _say_loss(self, made: _Made, bounds: dict[Role, Bounds], new: bool) -> None:
@@ -319,14 +326,12 @@ class ReactWorker:
         if batch:
             await self._fold(batch)
 
-    # Folding
-
     async def _fold(self, batch: Sequence[tuple[Role, Record]]) -> None:
         assert self._state is not None
         if self._held != self._turn:
             raise Transient("the topics were taken from us")
         started = self._clock.monotonic()
-        made = _Made(self._state)
+        made = self._made(self._state)
         for role, record in batch:
             self._take(made, role, record)
         await self._write(made)
@@ -346,10 +351,14 @@ class ReactWorker:
             made.refused += 1
         else:
             old = self._rebuilding and record.timestamp < self._clock.now_ms() - OLD_MS
-            self._add(made, reaction, notify=not old)
+            self._add(made, reaction, notify=not old, message=message)
         made.move(role, record.offset + 1)
 
-    def _add(self, made: _Made, reaction: Reaction, notify: bool) -> None:
+    def _made(self, state: State) -> _Made:
+        return _Made(state, self.outbox.edit())
+
+    def _add(self, made: _Made, reaction: Reaction, notify: bool, message: Message | None = None) -> None:
+        """`message`: what the reaction is to, where others than react may want to be told of it."""
         made.state = reaction.state
         made.dirty |= reaction.dirty
         for note in reaction.notes:
@@ -357,27 +366,31 @@ class ReactWorker:
         fresh = [one for one in reaction.outbox if one.id not in self._known]
         made.said += fresh
         made.outbox += [said_record(self._topics, one) for one in fresh]
-        if notify and self._settings.notify:
-            requests = self._settings.notify_requests
-            made.notify += [one for one in reaction.outbox if requests or isinstance(one, Alert)]
+        if notify:
+            tell(reaction, message, self._settings.routes, made.edit)
+        made.edit.forget(reaction.forgotten, reaction.state.now)
 
     async def _write(self, made: _Made, delete: Sequence[str] = ()) -> None:
-        notes, gone, dropped = self.pending.take(made.notify)
-        changed = to_fields(made.state, made.dirty) | notes
-        deleted = [*delete, *gone]
-        write = self._slot.prepare(changed, deleted, made.outbox)
+        edit = made.edit
+        changed = to_fields(made.state, made.dirty) | edit.set
+        write = self._slot.prepare(changed, [*delete, *sorted(edit.delete)], made.outbox)
         verdict = await self._retry("commit", lambda: self._slot.commit(write))
         size = sum(map(len, write.set.values())) + len(write.outbox)
         self._observer.committed(NAME, 0, verdict.value, size)
         self._state = made.state
-        self.pending.apply(changed, deleted)
-        for id in dropped:
-            self._observer.dropped(id)
+        if made.dirty:
+            self._observer.stands(made.state)
+        self.outbox.apply(edit)
+        for one in edit.dropped:
+            self._observer.dropped(one.receiver, one.id)
         if made.outbox:
             await self._retry("publish", lambda: self._writer.publish(made.outbox))
             self._observer.published(NAME, 0, len(made.outbox), made.refused)
-            for one in made.said:
-                self._observer.said(one)
-        self._observer.pending(len(self.pending))
-        if notes:
-            self.changed.set()
+            for said in made.said:
+                self._observer.said(said)
+        for receiver in edit.lines:
+            self._notes_wait(receiver)
+
+    def _notes_wait(self, receiver: str) -> None:
+        self._observer.pending(receiver, self.outbox.counts()[receiver])
+        self._changed[receiver].set()

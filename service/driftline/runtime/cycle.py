@@ -80,6 +80,7 @@ class Cycle(Generic[State, Prepared]):
             self._observer.fold_failed(self._stage.name, owned.slot.partition, batch.first, repr(error))
             return await self._fold_failed(owned, batch, Poison("fold_error", detail), pausable=True)
         await self.write(owned, batch, folded, claim)
+        self._observer.counted(self._stage.name, owned.slot.partition, folded.counts)
         if len(batch.records) >= owned.limit:
             owned.limit = min(2 * owned.limit, self._settings.max_batch)
         self._observer.folded(

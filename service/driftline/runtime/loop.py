@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Collection, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from driftline.clock import Clock
 from driftline.errors import (
@@ -28,6 +28,9 @@ from driftline.runtime.takeover import Takeover
 
 State = TypeVar("State")
 Prepared = TypeVar("Prepared")
+
+REPORT_EVERY_S: Final = 10.0
+REPORT_WITHIN_S: Final = 2.0
 
 
 class Loop(Generic[State, Prepared]):
@@ -62,6 +65,7 @@ class Loop(Generic[State, Prepared]):
         self._handing_over = False
         self._waiting_for_others: set[int] = set()
         self._polled_at = math.inf
+        self._reported_at = -math.inf
 
     @property
     def owned(self) -> frozenset[int]:
@@ -161,6 +165,8 @@ class Loop(Generic[State, Prepared]):
                     folded += await self._guarded(owned)
         with contextlib.suppress(Transient):
             await self._watch()
+        with contextlib.suppress(Transient, TimeoutError):
+            await asyncio.wait_for(self._report(), REPORT_WITHIN_S)
         self._observer.beat()
         return folded
 
@@ -336,6 +342,16 @@ class Loop(Generic[State, Prepared]):
             self._stalled_at[owned.slot.partition] = owned.position
             await self._restart_consumer()
             return
+
+    async def _report(self) -> None:
+        """Where every partition stands and where its log ends, now and then: of a busy one nobody else asks."""
+        now = self._clock.monotonic()
+        if not self._owned or now - self._reported_at < REPORT_EVERY_S:
+            return
+        self._reported_at = now
+        for owned in list(self._owned.values()):
+            bounds = await self._consumer.bounds(owned.slot.partition)
+            self._observer.position(self._stage.name, owned.slot.partition, owned.position, bounds.end)
 
     async def _restart_consumer(self) -> None:
         await self.on_revoked(list(self._owned))

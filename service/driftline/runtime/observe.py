@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from driftline.runtime.stage import Counts
+
 
 class Observer:
     """Told what happens in a loop. Methods must be quick and must not raise."""
@@ -12,6 +14,9 @@ class Observer:
     def folded(self, stage: str, partition: int, records: int, seconds: float) -> None: ...
 
     def committed(self, stage: str, partition: int, verdict: str, size: int) -> None: ...
+
+    def counted(self, stage: str, partition: int, counts: Counts) -> None:
+        """What a fold has counted (`Folded.counts`), after its write."""
 
     def published(self, stage: str, partition: int, records: int, dead_letters: int) -> None: ...
 

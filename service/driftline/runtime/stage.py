@@ -13,6 +13,7 @@ from driftline.runtime.store import Snapshot
 
 State = TypeVar("State")
 Prepared = TypeVar("Prepared")
+Counts = Mapping[tuple[str, str], float]
 
 
 class Oversize(DriftlineError):
@@ -62,7 +63,8 @@ class Folded(Generic[State]):
 
     `next` is how far it came: less than the batch's `next` where going on would have made the write too large
     (the rest is folded in a batch of its own). `dead_letters` is how many of `outbox` are refusals: the loop
-    limits their rate."""
+    limits their rate. `counts` is told to the observer once the write is made: metrics that only the stage knows,
+    by name and by the value of their own label ("" where they have none)."""
 
     state: State
     next: int
@@ -70,6 +72,7 @@ class Folded(Generic[State]):
     outbox: Sequence[Outgoing]
     delete: Sequence[str] = ()
     dead_letters: int = 0
+    counts: Counts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def parts_of(column: ColumnReference, grid: GridColumn, counts: Counts, inflatio
     moved = np.where(np.abs(q - p) > 2.0 * error, np.sign(q - p), 0.0)
     found = []
     for first, last in _runs(moved, together=numeric):
-        what = _stretch(column, grid, starts, first, last) if numeric else _name(column, grid, first)
+        what = _stretch(column, grid, starts, first, last) if numeric else part_name(column, grid, first)
         was, share = float(p[first : last + 1].sum()), float(q[first : last + 1].sum())
         half = 2.0 * math.sqrt(inflation * float(_variance(np.float64(share), n)) / n)
         current = Estimate(value=share, low=max(share - half, 0.0), high=min(share + half, 1.0), unit="share")
@@ -83,8 +83,8 @@ def _runs(moved: Floats, *, together: bool) -> list[tuple[int, int]]:
 def _stretch(column: ColumnReference, grid: GridColumn, starts: Counts, first: int, last: int) -> str:
     """What the values from one stretch to another are called."""
     begins = np.searchsorted(column.coarse_map[: grid.codes], np.arange(column.bins))  # first code of a coarse bin
-    low, over = _edge(grid, int(begins[starts[first]])) if first else ("", False)
-    high, to = _edge(grid, int(begins[starts[last + 1]])) if last + 1 < len(starts) else ("", False)
+    low, over = edge(grid, int(begins[starts[first]])) if first else ("", False)
+    high, to = edge(grid, int(begins[starts[last + 1]])) if last + 1 < len(starts) else ("", False)
     if low and high:
         return f"values of {low}" if low == high else f"values {low} to {high}"
     if low:
@@ -92,7 +92,7 @@ def _stretch(column: ColumnReference, grid: GridColumn, starts: Counts, first: i
     return f"values up to {high}" if to else f"values below {high}"
 
 
-def _edge(grid: GridColumn, code: int) -> tuple[str, bool]:
+def edge(grid: GridColumn, code: int) -> tuple[str, bool]:
     """The edge at which a code begins, and whether it is just above the value it is called by."""
     edge = float(grid.edge_values[code - 1])
     below = float(grid.edge_values[code - 2]) if code >= 2 else -math.inf
@@ -100,7 +100,8 @@ def _edge(grid: GridColumn, code: int) -> tuple[str, bool]:
     return number(below if above else edge), bool(above)
 
 
-def _name(column: ColumnReference, grid: GridColumn, part: int) -> str:
+def part_name(column: ColumnReference, grid: GridColumn, part: int) -> str:
+    """What a bin that stands for itself is called: a category, or a quality."""
     if column.aspect == "quality":
         return WORDS[part]
     own = column.bins - 2

@@ -36,6 +36,7 @@ from driftline.stats.reach import main_witness
 from driftline.stats.schema_rules import SchemaRules
 from driftline.stats.section import ColumnReference, Section
 from driftline.stats.settings import DetectionSettings
+from driftline.stats.shape import shape_of
 from driftline.stats.traffic_rules import TrafficRules
 from driftline.stats.unit_change import unit_change, unit_sentence
 from driftline.stats.units import Unit, Units
@@ -216,7 +217,9 @@ class StreamMonitors:
         if window is not None:
             ascending = np.asarray(column.scores) if column.kind == "numeric" and self._of_values[j] else None
             shown = distances(column.coarse_counts, window.counts[j], ascending)
-            effect = msgspec.structs.replace(effect, parts=parts_of(column, grid, window.counts[j], inflation))
+            since = window.counts[j]
+            parts, shape = parts_of(column, grid, since, inflation), shape_of(column, grid, since)
+            effect = msgspec.structs.replace(effect, parts=parts, shape=shape)
         sentence = alarm_sentence(column, effect, onset)
         if witness.form in ("mean", "spread") and effect.parts:
             sentence += f" Most of it: {part_sentence(effect.parts[0])}."

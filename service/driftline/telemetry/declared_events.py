@@ -39,11 +39,20 @@ EVENTS: Final = (
     Event("fold.failed", ERROR, "Our own code failed on a record; it is dead-lettered or its partition pauses."),
     Event("signal.repeated", DEBUG, "A signal that react has taken before came again; it changes nothing."),
     Event("alert.published", INFO, "An incident was opened, updated or resolved."),
+    Event("command.taken", INFO, "What a person asked for, and what became of it (`outcome`)."),
+    Event("policy.failed", ERROR, "Our own code failed in a `stage` that decides who is told; people are told."),
     Event("retraining.requested", INFO, "A model should be retrained; the request is on the `retraining` topic."),
     Event("retraining.declined", WARNING, "A retraining that was due or wanted is not asked for, for `reason`."),
-    Event("notification.sent", INFO, "The webhook has taken an alert."),
-    Event("notification.retried", WARNING, "The webhook has not taken an alert; it is tried again."),
-    Event("notification.refused", ERROR, "The webhook will never take this alert; it is on the topic."),
-    Event("notification.dropped", ERROR, "Too many alerts wait for the webhook; the oldest gave way."),
+    Event("notification.sent", INFO, "A receiver has taken a notification."),
+    Event("notification.picture_lost", WARNING, "A message was told without its picture, for `error`."),
+    Event("notification.retried", WARNING, "A receiver has not taken a notification; it is tried again."),
+    Event(
+        "notification.refused", ERROR, "A receiver will never take this notification; what it says is on its topic."
+    ),
+    Event(
+        "notification.dropped",
+        ERROR,
+        "Too many notifications wait for a receiver, or it is configured no more: this one is not sent.",
+    ),
     Event("library", INFO, "What a library we use has logged, at its own level."),
 )

@@ -1,41 +1,46 @@
-"""Every metric there is. Nothing else can be emitted (`metrics.py`), and docs/metrics.md is made from this list.
+"""Every metric there is: its name, unit, labels with their caps, what it says, and what to do about it.
 
-Names end in their unit. No label takes a model, feature or event id: those are unbounded and chosen by others;
-what is known of a model is on the `signals` topic and in `driftline status`.
+Nothing else can be emitted (`metrics.py`), and docs/metrics.md is made from this list. Names end in their unit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-Kind = Literal["counter", "gauge", "histogram"]
+from driftline.telemetry.declared_labels import (
+    ALERT_STATUS,
+    CAUSE,
+    COMMIT,
+    FINGERPRINT,
+    MET,
+    MODEL,
+    MODEL_STATE,
+    PARTITION,
+    PARTITION_CHANGE,
+    REASON,
+    RECEIVER,
+    RETRIED,
+    RULE,
+    SENT,
+    SEVERITY,
+    SIDE,
+    SIGNAL_STATE,
+    STAGE,
+    VERSION,
+)
+from driftline.telemetry.metric import Metric, capped
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BYTES: Final = (1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6)
 
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric: what it says, and what an operator does about it (nothing, where it is only for looking at)."""
-
-    name: str
-    kind: Kind
-    unit: str
-    labels: tuple[str, ...]
-    meaning: str
-    action: str = ""
-    buckets: tuple[float, ...] = ()
-
-
-_ON = ("stage", "partition")
+_ON = (STAGE, PARTITION)
 
 METRICS: Final = (
     Metric(
         "driftline_info",
         "gauge",
         "",
-        ("version", "fingerprint"),
+        (VERSION, FINGERPRINT),
         "Always 1; the version and configuration.",
         "Two fingerprints in one group: bring all workers to the same configuration.",
     ),
@@ -43,7 +48,7 @@ METRICS: Final = (
         "driftline_records_total",
         "counter",
         "records",
-        ("stage",),
+        (STAGE,),
         "Records folded and written.",
         "Flat while driftline_lag_records grows: see driftline_paused and driftline_retries_total.",
     ),
@@ -51,7 +56,7 @@ METRICS: Final = (
         "driftline_refused_total",
         "counter",
         "records",
-        ("reason",),
+        (REASON,),
         "Events refused at the door, by reason.",
         "`driftline deadletter list` shows them with their reason; tell the producer.",
     ),
@@ -59,7 +64,7 @@ METRICS: Final = (
         "driftline_dead_letters_total",
         "counter",
         "records",
-        ("stage",),
+        (STAGE,),
         "Dead letters published.",
         "As driftline_refused_total; `driftline deadletter replay` once the cause is mended.",
     ),
@@ -67,7 +72,7 @@ METRICS: Final = (
         "driftline_batch_seconds",
         "histogram",
         "seconds",
-        ("stage",),
+        (STAGE,),
         "Time from a batch in hand to its state written and output acknowledged.",
         "High: look at the store's and the broker's latency.",
         SECONDS,
@@ -76,7 +81,7 @@ METRICS: Final = (
         "driftline_batch_records",
         "histogram",
         "records",
-        ("stage",),
+        (STAGE,),
         "Records in a batch.",
         "",
         (1, 10, 100, 1_000, 5_000, 10_000, 25_000, 50_000),
@@ -85,8 +90,8 @@ METRICS: Final = (
         "driftline_commits_total",
         "counter",
         "writes",
-        ("stage", "verdict"),
-        "Writes of state, by what the store said: applied, repeated, fenced, moved, lost.",
+        (STAGE, COMMIT),
+        "Writes of state, by what the store said.",
         "`moved` or `lost`: the store went back in time; see driftline_state_lost_total. `fenced` is "
         "normal in a rebalance.",
     ),
@@ -94,7 +99,7 @@ METRICS: Final = (
         "driftline_commit_bytes",
         "histogram",
         "bytes",
-        ("stage",),
+        (STAGE,),
         "Size of a write of state and outbox.",
         "Near 1 MB: fewer models a partition, or smaller batches.",
         BYTES,
@@ -103,16 +108,8 @@ METRICS: Final = (
         "driftline_published_total",
         "counter",
         "records",
-        ("stage",),
+        (STAGE,),
         "Records published and acknowledged.",
-    ),
-    Metric(
-        "driftline_outbox_pending",
-        "gauge",
-        "records",
-        _ON,
-        "Records written to the store but not yet acknowledged by the broker.",
-        "Above 0 for minutes: the broker does not take them; see the log.",
     ),
     Metric(
         "driftline_selfcheck_ratio",
@@ -142,7 +139,7 @@ METRICS: Final = (
         "driftline_partitions_owned",
         "gauge",
         "partitions",
-        ("stage",),
+        (STAGE,),
         "Partitions this worker owns.",
         "0 everywhere: no worker reads; see the log.",
     ),
@@ -158,16 +155,16 @@ METRICS: Final = (
         "driftline_retries_total",
         "counter",
         "attempts",
-        ("stage", "what"),
+        (STAGE, RETRIED),
         "Repeated calls to the broker or the store.",
         "Rising: one of them is away or slow. Nothing is lost; lag grows.",
     ),
     Metric(
-        "driftline_watermark_ms",
+        "driftline_watermark_timestamp_seconds",
         "gauge",
-        "milliseconds",
+        "seconds",
         _ON,
-        "Event time, since the epoch, up to which a source partition is complete.",
+        "Event time, since the epoch, up to which a partition of the events is complete.",
         "One far behind the others holds back every verdict: look at its producer.",
     ),
     Metric(
@@ -182,47 +179,31 @@ METRICS: Final = (
         "driftline_duplicates_total",
         "counter",
         "events",
-        ("what",),
-        "Events dropped because their id was counted before; what: prediction, outcome.",
+        (SIDE,),
+        "Events dropped because their id was counted before.",
         "Many: a producer repeats itself.",
     ),
     Metric(
         "driftline_join_total",
         "counter",
         "events",
-        ("met",),
-        "Halves of pairs, by what they met: new, paired, settled, duplicate.",
-        "`paired` flat while outcomes come: their ids or models do not fit.",
-    ),
-    Metric(
-        "driftline_join_pending",
-        "gauge",
-        "events",
-        ("side",),
-        "Halves that wait for their other half; side: prediction, outcome.",
-        "Outcomes piling up: their predictions are missing.",
-    ),
-    Metric(
-        "driftline_join_expired_total",
-        "counter",
-        "events",
-        ("side",),
-        "Halves that waited join.days in vain.",
-        "Predictions: outcomes never come. Outcomes: they are of unknown ids.",
+        (MET,),
+        "Outcomes that met their prediction, and those that came before it and wait.",
+        "`paired` flat while `waiting` grows: ids or models of the outcomes do not fit.",
     ),
     Metric(
         "driftline_models",
         "gauge",
         "model versions",
-        ("state",),
-        "Model versions known to this worker; state: learning, watched.",
+        (*_ON, MODEL_STATE),
+        "Model versions a partition of the blocks holds; those that are learning do not alarm yet.",
     ),
     Metric(
-        "driftline_models_refused_total",
+        "driftline_not_admitted_total",
         "counter",
-        "model versions",
+        "predictions",
         (),
-        "New models not taken on for want of room.",
+        "Predictions of new models that were not taken on for want of room: counted, not watched.",
         "A producer invents models, or judge.max_models_per_partition is too small.",
     ),
     Metric(
@@ -236,16 +217,16 @@ METRICS: Final = (
         "driftline_signals_total",
         "counter",
         "signals",
-        ("state",),
-        "Signals published; state: alarm, resolved, info.",
+        (SIGNAL_STATE,),
+        "Signals published.",
         "`driftline tail` shows them.",
     ),
     Metric(
         "driftline_rebalances_total",
         "counter",
         "partitions",
-        ("stage", "what"),
-        "Partitions that came or went; what: assigned, revoked, abandoned, fenced, state_lost.",
+        (STAGE, PARTITION_CHANGE),
+        "Partitions that came or went.",
         "Rising steadily: a worker comes and goes; raise kafka.session_timeout_ms. `abandoned`: raise"
         " runtime.revoke_deadline_s.",
     ),
@@ -253,7 +234,7 @@ METRICS: Final = (
         "driftline_state_lost_total",
         "counter",
         "times",
-        ("stage",),
+        (STAGE,),
         "Times the store had forgotten or rolled back our state. It is rebuilt from the log.",
         "Look at the store: eviction, a restart without a file, failover.",
     ),
@@ -261,7 +242,7 @@ METRICS: Final = (
         "driftline_state_quarantined_total",
         "counter",
         "fields",
-        ("stage",),
+        (STAGE,),
         "State fields that could not be read and were set aside.",
         "Their part starts cold; keep the bytes for a report.",
     ),
@@ -269,7 +250,7 @@ METRICS: Final = (
         "driftline_log_gaps_total",
         "counter",
         "gaps",
-        ("stage",),
+        (STAGE,),
         "Records that were gone before they were read.",
         "Lengthen the topic's retention; see runtime.on_log_gap and judge.on_gap.",
     ),
@@ -277,14 +258,14 @@ METRICS: Final = (
         "driftline_refolded_total",
         "counter",
         "ranges",
-        ("stage",),
+        (STAGE,),
         "Ranges folded again to rebuild state; they are not counted twice.",
     ),
     Metric(
         "driftline_fold_failures_total",
         "counter",
         "failures",
-        ("stage",),
+        (STAGE,),
         "Batches that our own code failed on.",
         "A defect: report it with the log's `fold.failed`.",
     ),
@@ -292,23 +273,31 @@ METRICS: Final = (
         "driftline_stalls_total",
         "counter",
         "times",
-        ("stage",),
+        (STAGE,),
         "Partitions that had records and were not fetched; the consumer was restarted.",
         "Repeatedly: look at the broker.",
+    ),
+    Metric(
+        "driftline_incidents_open",
+        "gauge",
+        "incidents",
+        (MODEL, CAUSE, SEVERITY),
+        "Open incidents, from the instance of react that is active; the service's own have no model.",
+        "`driftline incidents list` shows them, with what moved and what is advised.",
     ),
     Metric(
         "driftline_alerts_total",
         "counter",
         "alerts",
-        ("cause", "status"),
-        "Alerts published, by cause and by what became of the incident: open, updated, resolved.",
+        (CAUSE, ALERT_STATUS),
+        "Alerts published, by cause and by what became of the incident.",
         "`driftline tail --topics alerts` shows them.",
     ),
     Metric(
         "driftline_retraining_requests_total",
         "counter",
         "requests",
-        ("rule",),
+        (RULE,),
         "Retraining requests published, by the rule that decided.",
         "`driftline tail --topics retraining` shows them.",
     ),
@@ -316,17 +305,18 @@ METRICS: Final = (
         "driftline_notifications_total",
         "counter",
         "notifications",
-        ("outcome",),
-        "Posts to the webhook; outcome: sent, retried, refused, dropped.",
-        "`refused`: mend notify.url or notify.secret. `dropped`: the webhook has been away for long.",
+        (RECEIVER, SENT),
+        "Tries to send a notification, by receiver and what came of it.",
+        "`refused`: `driftline notify test RECEIVER` says why; mend notify.receivers. `dropped`: the receiver has been "
+        "away for long; see the topic of alerts.",
     ),
     Metric(
         "driftline_notifications_pending",
         "gauge",
         "notifications",
-        (),
-        "Alerts that wait to be posted.",
-        "Above 0 for minutes: the webhook is away; see the log.",
+        (RECEIVER,),
+        "Notifications that wait to be sent, by receiver.",
+        "Above 0 for minutes: the receiver is away; see the log.",
     ),
     Metric(
         "driftline_react_active",
@@ -340,8 +330,17 @@ METRICS: Final = (
         "driftline_last_progress_timestamp_seconds",
         "gauge",
         "seconds",
-        ("stage",),
+        (STAGE,),
         "When the loop last went round, since the epoch.",
         "Older than runtime.watchdog_s: /healthz fails; let the worker be restarted.",
+    ),
+    Metric(
+        "driftline_label_overflow_total",
+        "counter",
+        "values",
+        (capped("metric", 60),),
+        "Values that were counted under the label `other`, because the label is full or does not know them.",
+        "The metric's figures by that label are not whole: look at the topics; more models than the cap are in "
+        "trouble at once.",
     ),
 )

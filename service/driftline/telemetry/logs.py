@@ -25,6 +25,8 @@ SHORTEST_SECRET: Final = 4
 """Shorter secrets are not looked for in text: they would blot out half of every line."""
 
 _LEVELS: Final = {event.name: event.level for event in EVENTS}
+_TALKATIVE: Final = ("apprise", "httpcore", "httpx", "urllib3")
+"""Libraries that log the addresses they call, in pieces that no `Hider` knows; of receivers these are passwords."""
 _RESERVED: Final = frozenset({"time", "level", "event", "logger"})
 _logger = logging.getLogger("driftline")
 
@@ -131,7 +133,8 @@ def setup(
     stream: TextIO | None = None,
 ) -> None:
     """Send all logs of the process to `stream` (standard error) in this form. Libraries speak from WARNING on,
-    from DEBUG on if that is our level. Calling it again replaces the former set-up."""
+    from DEBUG on if that is our level; those that call receivers not at all. Calling it again replaces the former
+    set-up."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(Formatter(form, Hider(secrets)))
     root = logging.getLogger()
@@ -140,4 +143,6 @@ def setup(
             root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.DEBUG if level == "DEBUG" else logging.WARNING)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     _logger.setLevel(level)

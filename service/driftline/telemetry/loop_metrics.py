@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from driftline.clock import Clock
 from driftline.runtime.observe import Observer
+from driftline.runtime.stage import Counts
 from driftline.telemetry.logs import log
 from driftline.telemetry.metrics import Metrics
 from driftline.telemetry.progress import Progress
@@ -38,6 +39,14 @@ class LoopMetrics(Observer):
     def committed(self, stage: str, partition: int, verdict: str, size: int) -> None:
         self._metrics.inc("driftline_commits_total", stage=stage, verdict=verdict)
         self._metrics.observe("driftline_commit_bytes", size, stage=stage)
+
+    def counted(self, stage: str, partition: int, counts: Counts) -> None:
+        on = {"stage": stage, "partition": str(partition)}
+        for (name, value), count in counts.items():
+            metric = self._metrics.declared(name)
+            labels = {label: on.get(label, value) for label in metric.label_names}
+            emit = self._metrics.inc if metric.kind == "counter" else self._metrics.set
+            emit(name, count, **labels)
 
     def published(self, stage: str, partition: int, records: int, dead_letters: int) -> None:
         self._metrics.inc("driftline_published_total", records, stage=stage)

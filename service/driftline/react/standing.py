@@ -1,0 +1,81 @@
+"""How incidents stand, as people ask: read from the state, without taking anything over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from driftline.contracts.reactions import Cause
+from driftline.contracts.records import Severity
+from driftline.react.advice import advice
+from driftline.react.cases import all_cases
+from driftline.react.causes import by_gravity
+from driftline.react.draft import Draft
+from driftline.react.grouping import Case, Found
+from driftline.react.holding import held, silenced, subject_of
+from driftline.react.settings import ReactSettings
+from driftline.react.state import State
+
+Stands = Literal["open", "acknowledged", "resolved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One incident. Times are ms since the epoch, of event time. `heard`: how it stood when people were told last;
+    `held`: why nobody is told at present; `told_with`: the incident that leads its case."""
+
+    id: str
+    model: str
+    version: str
+    cause: Cause
+    status: Stands
+    severity: Severity
+    team: str | None
+    sentence: str
+    advice: str
+    opened: int
+    closed: int | None
+    reopened: int
+    alerts: int
+    count: int
+    monitors: list[str]
+    heard: str | None
+    heard_at: int | None
+    acknowledged_by: str | None
+    held: str | None
+    told_with: str | None
+
+
+def standings(state: State, settings: ReactSettings) -> list[Standing]:
+    """Of all that are remembered: the open ones first, the gravest first."""
+    draft = Draft(state, settings)
+    return [_standing(draft, case, found) for case in all_cases(draft) for found in case.all]
+
+
+def _standing(draft: Draft, case: Case, found: Found) -> Standing:
+    incident, leader = found.incident, case.leader.incident
+    subject = subject_of(draft, found.model, found.version, incident)
+    ranked = by_gravity(incident.firing.values())
+    status: Stands = "resolved" if not found.open else "acknowledged" if leader.acked is not None else "open"
+    return Standing(
+        id=incident.id,
+        model=found.model,
+        version=found.version,
+        cause=incident.cause,
+        status=status,
+        severity=incident.severity,
+        team=subject.team,
+        sentence=ranked[0].sentence if ranked and found.model else incident.sentence,
+        advice=advice(draft, found.model, found.version, incident),
+        opened=incident.opened,
+        closed=incident.closed,
+        reopened=incident.reopened,
+        alerts=incident.alerts,
+        count=incident.count,
+        monitors=incident.monitors if found.open else [],
+        heard=leader.heard,
+        heard_at=leader.heard_at if leader.heard is not None else None,
+        acknowledged_by=leader.acked,
+        held=held(draft, found.model, found.version, incident) if found.open else silenced(draft, subject),
+        told_with=leader.id if leader is not incident else None,
+    )
