@@ -20,10 +20,12 @@ from driftline.stats.codes import CODES, MISSING
 from driftline.stats.encode import Encoded, encode_cells, encode_panes
 from driftline.stats.grid import Grid
 from driftline.stats.layout import (
+    ROWS,
     count_cells,
     decode_counts,
     decode_joint,
     decode_moments,
+    decode_rows,
     encode_codes,
     encode_counts,
     encode_joint,
@@ -134,7 +136,7 @@ def fold_rows(grid: Grid, rows: Rows) -> dict[int, PaneCounts]:
     rows = settled(rows, grid.vectors)
     encoded = encode_panes(grid, rows)
     extras = _extras(grid, rows, encoded)
-    joint = _joint(grid, encoded)
+    joint = _sums(grid, encoded.codes, encoded.bounds)
     panes = {}
     for p, pane in enumerate(encoded.panes):
         low, high = encoded.bounds[p], encoded.bounds[p + 1]
@@ -150,7 +152,7 @@ def rows_to_blocks(grid: Grid, rows: Rows, model: str, version: str, stream: str
     rows = settled(rows, grid.vectors)
     encoded = encode_panes(grid, rows)
     extras = _extras(grid, rows, encoded)
-    joint = _joint(grid, encoded)
+    joint = _sums(grid, encoded.codes, encoded.bounds)
     blocks = []
     for p, pane in enumerate(encoded.panes):
         low, high = encoded.bounds[p], encoded.bounds[p + 1]
@@ -181,9 +183,15 @@ def add_block(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> None:
     if block.grid != grid.id:
         raise ValueError(f"block binned on grid {block.grid}, wanted {grid.id}")
     _check_extra(block.n, block.extra)
-    found = decode_counts(grid, block.n, block.layout, block.codes, block.counts)
     moments = _spread(grid, decode_moments(len(grid.measured), block.moments))
-    joint = decode_joint(grid, block.n, block.joint)
+    if block.layout == ROWS:
+        if block.counts or block.joint:
+            raise StateCorrupt(f"block: {len(block.counts) + len(block.joint)} bytes beside rows")
+        codes = decode_rows(grid, block.n, block.codes)
+        found, joint = count_cells(grid, codes), _sums(grid, codes, [0, block.n])[0]
+    else:
+        found = decode_counts(grid, block.n, block.layout, block.codes, block.counts)
+        joint = decode_joint(grid, block.n, block.joint)
     counts.merge(PaneCounts(block.n, found, moments, block.extra, joint))
 
 
@@ -195,11 +203,12 @@ def _check_extra(n: int, extra: dict[str, int]) -> None:
         raise StateCorrupt(f"block: {len(extra)} unknown columns")
 
 
-def _joint(grid: Grid, encoded: Encoded) -> npt.NDArray[np.int64]:
-    """Sums of the embedding's features: int64 [panes, features]."""
+def _sums(grid: Grid, codes: npt.NDArray[np.uint8], bounds: list[int]) -> npt.NDArray[np.int64]:
+    """Sums of the embedding's features over rows of codes [F, n], from each of the bounds to the next: int64
+    [p, features]."""
     if grid.embedding is None:
-        return np.zeros((len(encoded.panes), 0), np.int64)
-    return grid.embedding.sums(encoded.codes, encoded.bounds)
+        return np.zeros((len(bounds) - 1, 0), np.int64)
+    return grid.embedding.sums(codes, bounds)
 
 
 def _spread(grid: Grid, measured: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
