@@ -66,12 +66,16 @@ class PaneCounts:
     def copy(self) -> PaneCounts:
         return PaneCounts(self.n, self.counts.copy(), self.moments.copy(), dict(self.extra), self.joint.copy())
 
+    def fits(self, columns: int, joint: int) -> None:
+        """Raises ValueError if what has so many columns, and features of an embedding, cannot be added."""
+        if len(self.counts) != columns:
+            raise ValueError(f"counts of {len(self.counts)} and of {columns} columns do not merge")
+        if len(self.joint) != joint:
+            raise ValueError("panes with and without sums of an embedding do not merge")
+
     def merge(self, other: PaneCounts) -> PaneCounts:
         """Add `other` to this one, which is returned. Raises ValueError where the shapes differ."""
-        if self.counts.shape != other.counts.shape:
-            raise ValueError(f"counts of {len(self.counts)} and of {len(other.counts)} columns do not merge")
-        if self.joint.shape != other.joint.shape:
-            raise ValueError("panes with and without sums of an embedding do not merge")
+        self.fits(len(other.counts), len(other.joint))
         self.n += other.n
         self.joint += other.joint
         self.counts += other.counts
@@ -136,7 +140,7 @@ def fold_rows(grid: Grid, rows: Rows) -> dict[int, PaneCounts]:
     rows = settled(rows, grid.vectors)
     encoded = encode_panes(grid, rows)
     extras = _extras(grid, rows, encoded)
-    joint = _sums(grid, encoded.codes, encoded.bounds)
+    joint = _joint(grid, encoded)
     panes = {}
     for p, pane in enumerate(encoded.panes):
         low, high = encoded.bounds[p], encoded.bounds[p + 1]
@@ -152,7 +156,7 @@ def rows_to_blocks(grid: Grid, rows: Rows, model: str, version: str, stream: str
     rows = settled(rows, grid.vectors)
     encoded = encode_panes(grid, rows)
     extras = _extras(grid, rows, encoded)
-    joint = _sums(grid, encoded.codes, encoded.bounds)
+    joint = _joint(grid, encoded)
     blocks = []
     for p, pane in enumerate(encoded.panes):
         low, high = encoded.bounds[p], encoded.bounds[p + 1]
@@ -183,16 +187,31 @@ def add_block(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> None:
     if block.grid != grid.id:
         raise ValueError(f"block binned on grid {block.grid}, wanted {grid.id}")
     _check_extra(block.n, block.extra)
-    moments = _spread(grid, decode_moments(len(grid.measured), block.moments))
     if block.layout == ROWS:
-        if block.counts or block.joint:
-            raise StateCorrupt(f"block: {len(block.counts) + len(block.joint)} bytes beside rows")
-        codes = decode_rows(grid, block.n, block.codes)
-        found, joint = count_cells(grid, codes), _sums(grid, codes, [0, block.n])[0]
-    else:
-        found = decode_counts(grid, block.n, block.layout, block.codes, block.counts)
-        joint = decode_joint(grid, block.n, block.joint)
+        _add_rows(counts, block, grid)
+        return
+    found = decode_counts(grid, block.n, block.layout, block.codes, block.counts)
+    moments = _spread(grid, decode_moments(len(grid.measured), block.moments))
+    joint = decode_joint(grid, block.n, block.joint)
     counts.merge(PaneCounts(block.n, found, moments, block.extra, joint))
+
+
+def _add_rows(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> None:
+    """A block of few rows: cells are counted where they belong, instead of adding 256 counts a column."""
+    if block.counts or block.joint:
+        raise StateCorrupt(f"block: {len(block.counts) + len(block.joint)} bytes beside rows")
+    codes, flat = decode_rows(grid, block.n, block.codes)
+    moments = decode_moments(len(grid.measured), block.moments)
+    counts.fits(len(grid.columns), grid.joint)
+    np.add.at(counts.counts.reshape(-1), flat, 1)
+    if len(moments) == len(grid.columns):
+        counts.moments += moments
+    else:
+        counts.moments[grid.measured] += moments
+    if grid.embedding is not None:
+        counts.joint += grid.embedding.total(codes)
+    counts.n += block.n
+    counts.extra = merge_extra(counts.extra, block.extra)
 
 
 def _check_extra(n: int, extra: dict[str, int]) -> None:
@@ -203,12 +222,11 @@ def _check_extra(n: int, extra: dict[str, int]) -> None:
         raise StateCorrupt(f"block: {len(extra)} unknown columns")
 
 
-def _sums(grid: Grid, codes: npt.NDArray[np.uint8], bounds: list[int]) -> npt.NDArray[np.int64]:
-    """Sums of the embedding's features over rows of codes [F, n], from each of the bounds to the next: int64
-    [p, features]."""
+def _joint(grid: Grid, encoded: Encoded) -> npt.NDArray[np.int64]:
+    """Sums of the embedding's features: int64 [panes, features]."""
     if grid.embedding is None:
-        return np.zeros((len(bounds) - 1, 0), np.int64)
-    return grid.embedding.sums(codes, bounds)
+        return np.zeros((len(encoded.panes), 0), np.int64)
+    return grid.embedding.sums(encoded.codes, encoded.bounds)
 
 
 def _spread(grid: Grid, measured: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

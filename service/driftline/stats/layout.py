@@ -89,7 +89,7 @@ def decode_counts(grid: Grid, n: int, layout: int, codes: bytes, counts: bytes) 
     elif layout == ROWS:
         if counts:
             raise StateCorrupt(f"block: {len(counts)} bytes of counts beside rows")
-        return count_cells(grid, decode_rows(grid, n, codes))
+        return np.bincount(decode_rows(grid, n, codes)[1], minlength=columns * CODES).reshape(columns, CODES)
     elif layout == DENSE:
         if codes or len(counts) not in [columns * CODES * width for width in (1, 2, 4, 8)]:
             raise StateCorrupt(f"block: {len(counts)} bytes of dense counts for {columns} columns")
@@ -106,15 +106,17 @@ def decode_counts(grid: Grid, n: int, layout: int, codes: bytes, counts: bytes) 
     return found
 
 
-def decode_rows(grid: Grid, n: int, codes: bytes) -> npt.NDArray[np.uint8]:
-    """Codes [F, n] of layout ROWS. Raises StateCorrupt unless the size fits and every code is one its column has."""
+def decode_rows(grid: Grid, n: int, codes: bytes) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """Of layout ROWS the codes [F, n], and each cell's flat code [n * F]. Raises StateCorrupt unless the size fits and
+    every code is one that its column has."""
     columns = len(grid.columns)
     if not 1 <= n <= FEW or len(codes) != n * columns:
         raise StateCorrupt(f"block: {len(codes)} bytes of codes for {n} rows of {columns} columns")
     found = np.frombuffer(codes, np.uint8).reshape(n, columns)
-    if not grid.allowed.take(found + grid.offsets.T).all():
+    flat = (found + grid.offsets.T).ravel()
+    if not grid.allowed.take(flat).all():
         raise StateCorrupt("block: a code that its column does not have")
-    return found.T
+    return found.T, flat
 
 
 def _from_sparse(columns: int, codes: bytes, counts: bytes) -> Counts:
