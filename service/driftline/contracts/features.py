@@ -84,17 +84,13 @@ class FeatureDecoder:
     def rows(self, texts: Sequence[bytes]) -> list[tuple[Cell, ...]] | None:
         """The cells of each text in the order of `layout`, at least one text. None where that does not say
         everything: then `columns` does."""
-        self._look(texts[0])
+        if self._parts % _LOOK_EVERY == 0:
+            self._follow(cells_of(texts[0]))
+        self._parts += 1
         try:
             return list(map(_astuple, map(self._decode, texts)))
         except _REFUSED:
             return None
-
-    def _look(self, text: bytes) -> None:
-        """Now and then, see in what order names come."""
-        if self._parts % _LOOK_EVERY == 0:
-            self._follow(cells_of(text))
-        self._parts += 1
 
     def _part(self, texts: Sequence[bytes]) -> Features:
         n = len(texts)
@@ -103,8 +99,9 @@ class FeatureDecoder:
         if not self._layout:
             first = cells_of(texts[0])
             self._lay_out(tuple(name for name in first if len(name) <= MAX_TEXT and self._admit(name)))
-        else:
-            self._look(texts[0])
+        elif self._parts % _LOOK_EVERY == 0:  # now and then, see in what order names come
+            self._follow(cells_of(texts[0]))
+        self._parts += 1
         rows: list[tuple[Cell, ...]] = []
         strays: dict[str, _Stray] = {}
         dropped = 0

@@ -34,7 +34,6 @@ _MAX_MODELS: Final = 10_000
 _BESIDE: Final = {name: attrgetter(name) for name in ("prediction", "score", "latency_ms")}
 """Columns that are not features."""
 _TIME: Final = attrgetter("time")
-_FEATURES: Final = attrgetter("features")
 _CLASSES: Final = attrgetter("scores")
 _NUMBERS: Final = {int, float}
 _NUMBERS_OR_NOTHING: Final = {int, float, type(None)}
@@ -74,6 +73,7 @@ class Together:
 
     def _forget(self) -> None:
         self._banks: dict[int, GridBank] = {}
+        self._shapes: dict[_Shape, _Shape] = {}
         self._places: dict[ModelKey, _Place] = {}
         self._added = self._stale = 0
 
@@ -87,30 +87,32 @@ class Together:
             self._forget()
         found: dict[ModelKey, list[BinnedBlock]] = {}
         parts: dict[_Shape, _Part] = {}
+        part: _Part | None = None
         for key, events in groups.items():
             known = profiles.get(key, ())
             if len(known) != 1 or len(events) > MAX_EVENTS:
                 continue
-            profile = known[0]
             place = self._places.get(key)
-            if place is None or place.profile is not profile:
-                if profile.provisional:
+            if place is None or place.profile is not known[0]:
+                if known[0].provisional:
                     continue
-                place = self._place(key, profile)
+                place = self._place(key, known[0])
             first = events[0]
             if first.scores or first.time < place.since:  # one tells of most: the part looks at all
                 continue
-            rows = place.decoder.rows(list(map(_FEATURES, events)))
+            rows = place.decoder.rows([event.features for event in events])
             if place.layout is not place.decoder.layout:
-                place = self._place(key, profile)
+                place = self._place(key, known[0])
             if rows is None or place.shape is None:
                 continue
-            part = parts.get(place.shape)
-            if part is None:
-                part = parts[place.shape] = _Part(place.shape, self._banks[place.shape.width])
+            if part is None or part.shape is not place.shape:
+                part = parts.get(place.shape)
+                if part is None:
+                    part = parts[place.shape] = _Part(place.shape, self._banks[place.shape.width])
             part.add(place, events, rows)
             if len(part.events) >= _PART:
-                parts.pop(place.shape).blocks(found)
+                part.blocks(found)
+                part.clear()
         for part in parts.values():
             part.blocks(found)
         return found
@@ -138,6 +140,7 @@ class Together:
             bank.lay_out(number, np.argsort(laid_out))
             columns = [grid.columns[i] for i in laid_out]
             shape = _Shape(width, beside)
+            shape = self._shapes.setdefault(shape, shape)
         group = Group(*key, PREDICTIONS, grid.id, grid.pane_ms, number)
         since = profile.since(PREDICTIONS)
         place = self._places[key] = _Place(profile, since, group, decoder, decoder.layout, columns, shape)
@@ -148,9 +151,12 @@ class _Part:
     """Some of the events of one shape, and their features as they come out of the decoders."""
 
     def __init__(self, shape: _Shape, bank: GridBank) -> None:
-        self.events: list[Prediction] = []
-        self._shape = shape
+        self.shape = shape
         self._bank = bank
+        self.clear()
+
+    def clear(self) -> None:
+        self.events: list[Prediction] = []
         self._places: list[_Place] = []
         self._sizes: list[int] = []
         self._rows: list[tuple[Cell, ...]] = []
@@ -178,7 +184,7 @@ class _Part:
         found.update(zip([group[:2] for group in groups], made, strict=True))
 
     def _without(self, those: Set[int]) -> _Part:
-        part, end = _Part(self._shape, self._bank), 0
+        part, end = _Part(self.shape, self._bank), 0
         for i, (place, size) in enumerate(zip(self._places, self._sizes, strict=True)):
             start, end = end, end + size
             if i not in those:
@@ -188,12 +194,12 @@ class _Part:
     def _as_rows(self, groups: Sequence[Group], owner: Index, times: npt.NDArray[np.int64]) -> Rows:
         """`owner`: the number of each row's place."""
         pieces, unknown = [], {}
-        if features := self._shape.width - len(self._shape.beside):
+        if features := self.shape.width - len(self.shape.beside):
             pieces.append(self._features(owner, features))
         for name, value_of in _BESIDE.items():
             held = list(map(value_of, self.events))
-            if name in self._shape.beside:
-                at = features + self._shape.beside.index(name)
+            if name in self.shape.beside:
+                at = features + self.shape.beside.index(name)
                 pieces.append(_settled(held, self._columns(owner, at, 1)))
             elif held.count(None) < len(held):
                 unknown[name] = np.array([value is not None for value in held])
