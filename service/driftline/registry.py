@@ -9,6 +9,7 @@ holds before it: whoever has state of that model version starts cold.
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Final
 
@@ -89,6 +90,7 @@ class ProfileRegistry:
         self._next = 0
         self._read_at: float | None = None
         self._standings: dict[ModelKey, Standing] = {}
+        self._epochs: dict[ModelKey, tuple[Profile, ...]] = {}
         self.unreadable: set[bytes] = set()
         self.lowest_self_check: float | None = None
         """Of the profiles in force; below 1 one of them promises too much."""
@@ -121,7 +123,7 @@ class ProfileRegistry:
                 self._void(former, (model, version), msgspec.json.decode(value, type=Reset), offset)
             elif value is None:
                 kept = tuple(p for p in former.profiles if [p.id] != id_)
-                self._standings[model, version] = Standing(kept, former.reset, former.void)
+                self._put((model, version), Standing(kept, former.reset, former.void))
             else:
                 self._add(former, decode_profile(value))
         except (ValueError, StateCorrupt):
@@ -131,12 +133,16 @@ class ProfileRegistry:
 
     def _void(self, former: Standing, key: ModelKey, reset: Reset, offset: int) -> None:
         void = max(reset.void, former.void, *(p.revision for p in former.profiles), 0)
-        self._standings[key] = Standing(former.profiles, offset, void)
+        self._put(key, Standing(former.profiles, offset, void))
 
     def _add(self, former: Standing, profile: Profile) -> None:
         others = [p for p in former.profiles if p.id != profile.id]
         profiles = tuple(sorted([*others, profile], key=order))
-        self._standings[profile.model, profile.version] = Standing(profiles, former.reset, former.void)
+        self._put((profile.model, profile.version), Standing(profiles, former.reset, former.void))
+
+    def _put(self, key: ModelKey, standing: Standing) -> None:
+        self._standings[key] = standing
+        self._epochs[key] = standing.epochs
 
     def standing(self, model: str, version: str) -> Standing:
         return self._standings.get((model, version), Standing())
@@ -147,7 +153,12 @@ class ProfileRegistry:
 
     def epochs(self, model: str, version: str) -> tuple[Profile, ...]:
         """The profiles in force, one after the other in event time."""
-        return self.standing(model, version).epochs
+        return self._epochs.get((model, version), ())
+
+    def epochs_of(self, keys: Iterable[ModelKey]) -> dict[ModelKey, tuple[Profile, ...]]:
+        """The same of many model versions, without those that have none."""
+        known = self._epochs.get
+        return {key: found for key in keys if (found := known(key))}
 
     def all(self) -> dict[ModelKey, Standing]:
         return dict(self._standings)

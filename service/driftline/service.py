@@ -10,6 +10,7 @@ from typing import Any
 from driftline import __version__
 from driftline.answering import CONDITION, watch_servers
 from driftline.clock import SystemClock
+from driftline.collector import lean
 from driftline.config.model import Config
 from driftline.errors import Misconfigured
 from driftline.ingest.stage import IngestStage
@@ -64,6 +65,10 @@ class Service:
 
     async def run(self) -> None:
         """Raises Misconfigured where it cannot start, and whatever stops a loop for the operator to see."""
+        with lean():
+            await self._run()
+
+    async def _run(self) -> None:
         http = self._config.runtime.http
         health = HealthServer(http.host, http.port, self._metrics, self._progress, self._readiness)
         try:

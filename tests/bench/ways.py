@@ -12,6 +12,7 @@ from bench.job import Cost, Job, Meter
 from bench.workload import PARTITIONS
 from driftline.cli.topics import create_topics
 from driftline.clock import SystemClock
+from driftline.collector import lean
 from driftline.contracts.decode import Decoder
 from driftline.contracts.events import Prediction
 from driftline.contracts.features import FeatureDecoder
@@ -93,13 +94,14 @@ async def ingest(job: Job) -> Cost:
     stage = IngestStage(ingest_settings(config, PARTITIONS, blocks, 1), decoder(config), store, reader, registry)
     consumer = KafkaConsumer(kafka, stage.topic, job.name)
     loop = Loop(stage, consumer, writer, store, clock, loop_settings(config, "ingest", structure="bench"))
-    await loop.start()
     seen = since = bytes_before = 0
-    while not meter.started or (seen - since < job.events and seen < job.held):
-        if not meter.started and seen >= job.warm:
-            since, bytes_before = seen, writer.bytes
-            meter.start()
-        seen += await loop.step()
+    with lean():
+        await loop.start()
+        while not meter.started or (seen - since < job.events and seen < job.held):
+            if not meter.started and seen >= job.warm:
+                since, bytes_before = seen, writer.bytes
+                meter.start()
+            seen += await loop.step()
     cost = meter.stop(seen - since, writer.bytes - bytes_before)
     await consumer.close()
     for client in (reader, writer, store):

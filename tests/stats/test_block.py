@@ -19,7 +19,7 @@ from driftline.stats.codes import CODES, MISSING, NON_FINITE, WRONG_TYPE
 from driftline.stats.embedding import FEATURES, UNIT, learn_embedding
 from driftline.stats.encode import CHUNK, encode_cells
 from driftline.stats.grid import MOMENT_UNIT, Grid, learn_grid
-from driftline.stats.layout import CELLS, DENSE, SPARSE
+from driftline.stats.layout import CELLS, DENSE, FEW, ROWS, SPARSE, encode_moments
 from driftline.stats.rows import Column, Rows
 
 PANE = 10_000
@@ -129,6 +129,33 @@ def test_binning_at_ingest_equals_binning_at_judge(n: int) -> None:
     assert joined(blocks_of(rows)) == fold_rows(GRID, rows)
     for pane in fold_rows(GRID, rows).values():
         np.testing.assert_array_equal(pane.counts.sum(axis=1), pane.n)
+
+
+def as_rows(rows: Rows) -> list[BinnedBlock]:
+    """One block a pane in layout ROWS."""
+    codes = encode_cells(GRID, rows)
+    blocks = []
+    for pane, counts in fold_rows(GRID, rows).items():
+        there = rows.times // PANE * PANE == pane
+        moments = encode_moments(counts.moments[GRID.measured])
+        blocks.append(
+            BinnedBlock(
+                *("m", "1", "predictions", GRID.id, pane, counts.n, ROWS),
+                *(codes[there].tobytes(), b"", moments, counts.extra),
+            )
+        )
+    return blocks
+
+
+@given(n=st.integers(1, FEW), seed=st.integers(0, 2**32 - 1), shuffle=st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_rows_mean_the_same_in_any_order_and_beside_other_layouts(n: int, seed: int, shuffle: int) -> None:
+    rows = make_rows(n, seed)
+    order = np.random.default_rng(shuffle).permutation(n)
+    some, others = rows.take(order[: n // 2]), rows.take(order[n // 2 :])
+    assert joined(as_rows(rows.take(order))) == joined(blocks_of(rows)) == fold_rows(GRID, rows)
+    assert joined([*as_rows(some), *blocks_of(others)]) == fold_rows(GRID, rows)
+    assert joined([*as_rows(others), *as_rows(some)]) == fold_rows(GRID, rows)
 
 
 def test_no_rows_no_blocks() -> None:
@@ -315,7 +342,7 @@ def test_faults_c28_block_bytes_that_cannot_be_are_refused_whole() -> None:
     refused(block, n=block.n + 1)
     refused(block, n=-1)
     refused(block, n=2**62)
-    refused(block, layout=3)
+    refused(block, layout=4)
     refused(block, extra={"a": block.n + 1})
     refused(block, extra={"a": -1})
     refused(block, extra={OTHERS: 2**63})
@@ -329,6 +356,28 @@ def test_faults_c28_block_bytes_that_cannot_be_are_refused_whole() -> None:
     refused(block, **(sparse(missing) | {"codes": b"\1"}))
     refused(block, layout=DENSE, codes=b"", counts=b"\1" * 100)
     refused(block, layout=DENSE, codes=b"", counts=b"\xff" * F * CODES * 8)
+
+
+def test_faults_c28_rows_that_cannot_be_are_refused_whole() -> None:
+    """C28: the codes of layout ROWS are of a grid's width and columns, and few.
+
+    Mutation: in `layout.decode_rows`, do not ask which codes are allowed."""
+    rows = make_rows(FEW, 1)
+    rows.times[:] = 0
+    [block] = as_rows(rows)
+    add_block(PaneCounts.empty(F, FEATURES), block, GRID)
+    refused(block, codes=block.codes[:-1])
+    refused(block, codes=block.codes + b"\0")
+    refused(block, codes=b"\xff" * len(block.codes))
+    refused(block, codes=bytes([GRID.columns[0].codes]) + block.codes[1:])
+    refused(block, counts=b"\1")
+    refused(block, joint=some_block().joint)
+    refused(block, moments=block.moments[:-1])
+    refused(block, n=FEW - 1)
+    refused(block, n=0, codes=b"")
+    refused(block, n=-1, codes=b"")
+    refused(block, n=FEW + 1, codes=block.codes + block.codes[:F])
+    assert [c.kind for c in GRID.columns] == ["categorical", "numeric", "rate", "numeric"]
 
 
 def test_a_block_of_another_grid_is_the_callers_mistake() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from driftline.backtest.run import Advanced, Task, Watcher, backtest, rejudge
 from driftline.backtest.series import Series
 from driftline.backtest.truth import judge_alarms, read_changes
 from driftline.cli.app import ConfigFile, err, out, settings
+from driftline.collector import lean
 from driftline.config import Config
 from driftline.errors import Misconfigured
 from driftline.wiring import decoder
@@ -153,18 +153,6 @@ def write(path: Path, data: bytes) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise Misconfigured(f"{path}: cannot be written ({error.strerror})") from None
-
-
-@contextmanager
-def lean() -> Iterator[None]:
-    """Millions of short-lived objects, none of them in a cycle: looking for cycles all the time would take a third
-    of the time."""
-    former = gc.get_threshold()
-    gc.set_threshold(200_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*former)
 
 
 @contextmanager

@@ -26,10 +26,10 @@ from driftline.cli.backtest import (
     ReferenceFile,
     configured,
     event_files,
-    lean,
     progress,
     referred,
 )
+from driftline.collector import lean
 
 EXAMPLES: Final = (
     "Examples: `driftline tune history.parquet --alarms-per-month 2`, "

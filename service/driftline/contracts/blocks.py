@@ -51,11 +51,11 @@ class RawBlock(msgspec.Struct, frozen=True, array_like=True, tag="raw"):
 
 
 class BinnedBlock(msgspec.Struct, frozen=True, array_like=True, tag="bin", gc=False):
-    """Counts of one pane on a section's grid: mergeable by addition, exactly.
+    """Counts of one pane on a section's grid, or the codes of a few rows: mergeable by addition, exactly.
 
-    `layout` says how `codes` and `counts` are to be read (`stats.block`); `moments` int64 x columns x 2,
+    `layout` says how `codes` and `counts` are to be read (`stats.layout`); `moments` int32 or int64 x columns x 2,
     fixed-point sums; `extra` counts the values of columns that the grid does not know, by name (capped); `joint`:
-    the sums of the grid's embedding, int16, int32 or int64 x 64, empty where it has none."""
+    the sums of the grid's embedding, int16, int32 or int64 x 64, empty where it has none or the codes tell them."""
 
     model: str
     version: str

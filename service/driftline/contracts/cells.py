@@ -30,8 +30,10 @@ _REFUSED: Final = (msgspec.DecodeError, RecursionError, ValueError)
 _PACKED: Final = np.dtype([("tag", "u1"), ("value", ">f8")])
 _FLOAT64: Final = 0xCB
 """MessagePack's tag of a float64."""
+_FLOAT_BYTES: Final = 9
 
 _NOTHING: Final = {type(None)}
+_FLOATS: Final = {float}
 _NUMBERS: Final = {float, type(None)}
 _TEXTS: Final = {str}
 
@@ -121,7 +123,28 @@ def floats_of(cells: Sequence[Cell]) -> NDArray[np.float64] | None:
     return None
 
 
-def _packed(cells: Sequence[Cell]) -> bytes:
+def table_of(rows: Sequence[tuple[Cell, ...]]) -> NDArray[np.float64] | None:
+    """At least one row, all of one width and at most 65,535, that hold nothing but floats, as [row, column]; None for
+    others.
+
+    MessagePack writes such rows at one length, each float as a tag and eight bytes. The first cell that is none
+    stands where a float would, because all before it are floats; and its tag is another."""
+    n, width = len(rows), len(rows[0])
+    if set(map(type, rows[0])) != _FLOATS:
+        return None
+    packed = _packed(rows)
+    head = 1 if n < 16 else 3
+    gap = 1 if width < 16 else 3
+    length = gap + _FLOAT_BYTES * width
+    if len(packed) != head + n * length:
+        return None
+    shape, strides = (n, width), (length, _FLOAT_BYTES)
+    if (np.ndarray(shape, np.uint8, packed, head + gap, strides) != _FLOAT64).any():
+        return None
+    return np.ndarray(shape, ">f8", packed, head + gap + 1, strides).astype(np.float64)
+
+
+def _packed(cells: Sequence[Cell] | Sequence[tuple[Cell, ...]]) -> bytes:
     try:
         return _pack(cells)
     except (OverflowError, RecursionError):

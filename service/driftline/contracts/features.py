@@ -12,9 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from driftline.contracts.cells import Cell, Json, cells_of, column_of, short
+from driftline.contracts.cells import Cell, Json, cells_of, column_of, short, table_of
 from driftline.contracts.limits import MAX_TEXT
 from driftline.contracts.vectors import vector_columns
 from driftline.stats.codes import MISSING, WRONG_TYPE
@@ -32,12 +31,7 @@ _COMMON: Final = 4
 """A name found in one of so many rows joins the struct."""
 _REFUSED: Final = (msgspec.DecodeError, RecursionError, ValueError)
 
-_FLOATS: Final = {float}
-_FLOAT_TAG: Final = 0xCB
-_FLOAT_BYTES: Final = 9
-
 _astuple: Final = msgspec.structs.astuple
-_pack: Final = msgspec.msgpack.Encoder().encode
 
 
 class Features(NamedTuple):
@@ -90,17 +84,13 @@ class FeatureDecoder:
     def rows(self, texts: Sequence[bytes]) -> list[tuple[Cell, ...]] | None:
         """The cells of each text in the order of `layout`, at least one text. None where that does not say
         everything: then `columns` does."""
-        self._look(texts[0])
+        if self._parts % _LOOK_EVERY == 0:
+            self._follow(cells_of(texts[0]))
+        self._parts += 1
         try:
             return list(map(_astuple, map(self._decode, texts)))
         except _REFUSED:
             return None
-
-    def _look(self, text: bytes) -> None:
-        """Now and then, see in what order names come."""
-        if self._parts % _LOOK_EVERY == 0:
-            self._follow(cells_of(text))
-        self._parts += 1
 
     def _part(self, texts: Sequence[bytes]) -> Features:
         n = len(texts)
@@ -109,8 +99,9 @@ class FeatureDecoder:
         if not self._layout:
             first = cells_of(texts[0])
             self._lay_out(tuple(name for name in first if len(name) <= MAX_TEXT and self._admit(name)))
-        else:
-            self._look(texts[0])
+        elif self._parts % _LOOK_EVERY == 0:  # now and then, see in what order names come
+            self._follow(cells_of(texts[0]))
+        self._parts += 1
         rows: list[tuple[Cell, ...]] = []
         strays: dict[str, _Stray] = {}
         dropped = 0
@@ -123,8 +114,8 @@ class FeatureDecoder:
                 cells = cells_of(texts[at])
                 rows.append(tuple(map(cells.get, self._layout)))
                 dropped += self._keep_strays(at, cells, strays)
-        numbers = _numbers(rows)
-        columns = map(column_of, zip(*rows, strict=True)) if numbers is None else map(Column, numbers)
+        table = table_of(rows)
+        columns = map(column_of, zip(*rows, strict=True)) if table is None else map(Column, table.T)
         laid_out = zip(self._layout, columns, strict=True)
         found = {name: column for name, column in laid_out if column is not None}
         found |= {name: stray.column(n) for name, stray in strays.items()}
@@ -243,29 +234,6 @@ def _over(upper: Column, lower: Column) -> Column:
     return Column(
         np.where(none, lower.numbers, upper.numbers), texts, np.where(none, status, upper.status).astype(np.uint8)
     )
-
-
-def _numbers(rows: Sequence[tuple[Cell, ...]]) -> NDArray[np.float64] | None:
-    """Rows that hold nothing but floats, one row a column; None for others.
-
-    MessagePack writes such rows at one length, each float as a tag and eight bytes. The first cell that is none
-    stands where a float would, because all before it are floats; and its tag is another."""
-    n, width = len(rows), len(rows[0])
-    if set(map(type, rows[0])) != _FLOATS:
-        return None
-    try:
-        packed = _pack(rows)
-    except (OverflowError, RecursionError):
-        return None
-    head = 1 if n < 16 else 3
-    gap = 1 if width < 16 else 3
-    length = gap + _FLOAT_BYTES * width
-    if len(packed) != head + n * length:
-        return None
-    shape, strides = (width, n), (_FLOAT_BYTES, length)
-    if (np.ndarray(shape, np.uint8, packed, head + gap, strides) != _FLOAT_TAG).any():
-        return None
-    return np.ndarray(shape, ">f8", packed, head + gap + 1, strides).astype(np.float64)
 
 
 def _can_be_field(name: str) -> bool:

@@ -309,12 +309,14 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "grid": "Id of the grid that binned it.",
         "pane": "Start of the pane, milliseconds of event time.",
         "n": "Rows counted.",
-        "layout": "How codes and counts are to be read: 0 row codes, 1 sparse counts, 2 dense counts.",
+        "layout": "How codes and counts are to be read: 0 each column's codes, 1 sparse counts, 2 dense counts, "
+        "3 each row's codes.",
         "codes": "Codes, by layout.",
         "counts": "Counts, by layout.",
-        "moments": "int64 x columns x 2, fixed-point sums.",
+        "moments": "int32 or int64 x columns x 2, fixed-point sums.",
         "extra": "Rows with a value in columns that the grid does not know, by name.",
-        "joint": "Sums of the features of the grid's embedding, int16, int32 or int64 x 64; empty where it has none.",
+        "joint": "Sums of the features of the grid's embedding, int16, int32 or int64 x 64; empty where it has none, "
+        "and in layout 3.",
     },
     "ModelTally": {
         "model": "The model.",

@@ -167,8 +167,7 @@ class IngestStage:
         sorted_out = sort_out(batch, gathered, meetings)
         predictions = by_model(sorted_out.predictions)
         keys = {*predictions, *((p.model, p.version) for p in (*sorted_out.pairs, *state.carried))}
-        profiles = {key: found for key in keys if (found := self._registry.epochs(*key))}
-        return Prepared(gathered, sorted_out, predictions, profiles, watermark, tail)
+        return Prepared(gathered, sorted_out, predictions, self._registry.epochs_of(keys), watermark, tail)
 
     async def _tidy(self, day: int, partition: int) -> None:
         """Let go of halves written `join_days` before the day of the source that is furthest behind, and of nothing

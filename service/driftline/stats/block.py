@@ -20,10 +20,12 @@ from driftline.stats.codes import CODES, MISSING
 from driftline.stats.encode import Encoded, encode_cells, encode_panes
 from driftline.stats.grid import Grid
 from driftline.stats.layout import (
+    ROWS,
     count_cells,
     decode_counts,
     decode_joint,
     decode_moments,
+    decode_rows,
     encode_codes,
     encode_counts,
     encode_joint,
@@ -65,12 +67,16 @@ class PaneCounts:
     def copy(self) -> PaneCounts:
         return PaneCounts(self.n, self.counts.copy(), self.moments.copy(), dict(self.extra), self.joint.copy())
 
+    def fits(self, columns: int, joint: int) -> None:
+        """Raises ValueError if what has so many columns, and features of an embedding, cannot be added."""
+        if len(self.counts) != columns:
+            raise ValueError(f"counts of {len(self.counts)} and of {columns} columns do not merge")
+        if len(self.joint) != joint:
+            raise ValueError("panes with and without sums of an embedding do not merge")
+
     def merge(self, other: PaneCounts) -> PaneCounts:
         """Add `other` to this one, which is returned. Raises ValueError where the shapes differ."""
-        if self.counts.shape != other.counts.shape:
-            raise ValueError(f"counts of {len(self.counts)} and of {len(other.counts)} columns do not merge")
-        if self.joint.shape != other.joint.shape:
-            raise ValueError("panes with and without sums of an embedding do not merge")
+        self.fits(len(other.counts), len(other.joint))
         self.n += other.n
         self.joint += other.joint
         self.counts += other.counts
@@ -182,12 +188,33 @@ def add_block(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> PaneCounts:
     if block.grid != grid.id:
         raise ValueError(f"block binned on grid {block.grid}, wanted {grid.id}")
     _check_extra(block.n, block.extra)
+    if block.layout == ROWS:
+        _add_rows(counts, block, grid)
+        return
     found = decode_counts(grid, block.n, block.layout, block.codes, block.counts)
     moments = _spread(grid, decode_moments(len(grid.measured), block.moments))
     joint = decode_joint(grid, block.n, block.joint)
     held = PaneCounts(block.n, found, moments, block.extra, joint)
     counts.merge(held)
     return held
+
+
+def _add_rows(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> None:
+    """A block of few rows: cells are counted where they belong, instead of adding 256 counts a column."""
+    if block.counts or block.joint:
+        raise StateCorrupt(f"block: {len(block.counts) + len(block.joint)} bytes beside rows")
+    codes, flat = decode_rows(grid, block.n, block.codes)
+    moments = decode_moments(len(grid.measured), block.moments)
+    counts.fits(len(grid.columns), grid.joint)
+    np.add.at(counts.counts.reshape(-1), flat, 1)
+    if len(moments) == len(grid.columns):
+        counts.moments += moments
+    else:
+        counts.moments[grid.measured] += moments
+    if grid.embedding is not None:
+        counts.joint += grid.embedding.total(codes)
+    counts.n += block.n
+    counts.extra = merge_extra(counts.extra, block.extra)
 
 
 def _check_extra(n: int, extra: dict[str, int]) -> None:

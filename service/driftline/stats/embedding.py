@@ -72,6 +72,15 @@ class Embedding(msgspec.Struct, frozen=True, dict=True):
         return np.frombuffer(self.scores, "<i2").reshape(-1, CODES).astype(np.float32)
 
     @cached_property
+    def _places(self) -> NDArray[np.intp]:
+        return np.array(self.columns, np.intp)
+
+    @cached_property
+    def _first(self) -> NDArray[np.intp]:
+        """Where in `table` each column begins."""
+        return np.arange(len(self.columns)) * CODES
+
+    @cached_property
     def frequencies(self) -> NDArray[np.float32]:
         """Whole numbers [columns + 1, FEATURES], the last row of which are the phases: a function of `groups` alone,
         the same everywhere and for ever (numpy promises the stream of `RandomState`)."""
@@ -90,13 +99,16 @@ class Embedding(msgspec.Struct, frozen=True, dict=True):
     def scored(self, codes: Codes) -> NDArray[np.float32]:
         """The scores of rows of codes, uint8 [grid columns, rows]: float32 [rows, columns + 1], the last of them 1."""
         scores = np.ones((codes.shape[1], len(self.columns) + 1), np.float32)
-        for i, column in enumerate(self.columns):
-            scores[:, i] = self.table[i].take(codes[column])
+        scores[:, :-1] = self.table.take(codes[self._places].T + self._first)
         return scores
 
     def features(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """The features of rows of scores: whole numbers [rows, FEATURES] in units of 1/UNIT; of each row alone."""
         return cosines(scores @ self.frequencies)
+
+    def total(self, codes: Codes) -> NDArray[np.int64]:
+        """The sums over rows of codes [grid columns, rows], at most CHUNK of them: int64 [FEATURES]."""
+        return np.asarray(self.features(self.scored(codes)).sum(axis=0).astype(np.int64))
 
     def sums(self, codes: Codes, bounds: list[int]) -> NDArray[np.int64]:
         """Of rows of codes [grid columns, rows], the sums over those from `bounds[p]` to `bounds[p + 1]`, all of them

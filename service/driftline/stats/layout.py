@@ -1,9 +1,12 @@
-"""How counts over (column, code) travel: the smallest of three layouts, and back, trusting no byte.
+"""How counts over (column, code) travel, and back, trusting no byte: as the smallest of three layouts, or as rows.
 
 Layout CELLS: the uint8 codes of every row, column by column, each column sorted (which row a code came from does
 not matter, so it is not told). SPARSE: the flat codes that occur, ascending, uint16 (uint32 past 256 columns),
 and their counts. DENSE: all counts. Counts are uint8, 16, 32 or 64, the narrowest that holds the largest.
 The choice is a function of the counts, so equal content gives equal bytes.
+
+ROWS, of at most 64: the uint8 codes of every row as it came, row by row. It costs the writer nothing, and the sums of
+the grid's embedding are not told beside it: whoever reads it has them from the codes.
 """
 
 from __future__ import annotations
@@ -21,7 +24,10 @@ from driftline.stats.grid import Grid
 CELLS: Final = 0
 SPARSE: Final = 1
 DENSE: Final = 2
+ROWS: Final = 3
 
+FEW: Final = 64
+"""The most rows of layout ROWS."""
 MANY: Final = 255
 """Up to so many rows DENSE cannot be the smallest, and every count fits uint8."""
 MAX_ROWS: Final = 1 << 40
@@ -80,6 +86,10 @@ def decode_counts(grid: Grid, n: int, layout: int, codes: bytes, counts: bytes) 
         found = count_cells(grid, np.frombuffer(codes, np.uint8).reshape(columns, n))
     elif layout == SPARSE:
         found = _from_sparse(columns, codes, counts)
+    elif layout == ROWS:
+        if counts:
+            raise StateCorrupt(f"block: {len(counts)} bytes of counts beside rows")
+        return np.bincount(decode_rows(grid, n, codes)[1], minlength=columns * CODES).reshape(columns, CODES)
     elif layout == DENSE:
         if codes or len(counts) not in [columns * CODES * width for width in (1, 2, 4, 8)]:
             raise StateCorrupt(f"block: {len(counts)} bytes of dense counts for {columns} columns")
@@ -94,6 +104,19 @@ def decode_counts(grid: Grid, n: int, layout: int, codes: bytes, counts: bytes) 
     if (found.sum(axis=1) != n).any():
         raise StateCorrupt(f"block: a column does not hold {n} rows")
     return found
+
+
+def decode_rows(grid: Grid, n: int, codes: bytes) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """Of layout ROWS the codes [F, n], and each cell's flat code [n * F]. Raises StateCorrupt unless the size fits and
+    every code is one that its column has."""
+    columns = len(grid.columns)
+    if not 1 <= n <= FEW or len(codes) != n * columns:
+        raise StateCorrupt(f"block: {len(codes)} bytes of codes for {n} rows of {columns} columns")
+    found = np.frombuffer(codes, np.uint8).reshape(n, columns)
+    flat = (found + grid.offsets.T).ravel()
+    if not grid.allowed.take(flat).all():
+        raise StateCorrupt("block: a code that its column does not have")
+    return found.T, flat
 
 
 def _from_sparse(columns: int, codes: bytes, counts: bytes) -> Counts:
