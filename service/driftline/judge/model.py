@@ -15,7 +15,7 @@ from driftline.judge.duplicates import Duplicates
 from driftline.judge.span import STREAMS, Panes, Span, no_panes
 from driftline.judge.waiting import Waiting, chunk_to_bytes
 from driftline.registry import ModelKey
-from driftline.stats.block import PaneCounts, fold_rows
+from driftline.stats.block import PaneCounts, fold_rows, read_block
 from driftline.stats.monitors import Change, ModelMonitors
 from driftline.stats.profile import Profile, encode_profile
 from driftline.stats.rows import Rows
@@ -122,11 +122,12 @@ class ModelState:
         section = chosen.profile.section(block.stream) if chosen is not None else None
         if chosen is None or section is None:
             self._tally("stale_grid", block.n)
+        elif block.stream == PAIRS:
+            counts = read_block(block, section.grid)
+            self._late(PAIRS, chosen.add_counts(section, block.pane, counts, self._closed(PAIRS)))
+            self._write_down(section, block.pane, *counted(section, counts))
         else:
-            counts, late = chosen.add_binned(section, block, self._closed(block.stream))
-            self._late(block.stream, late)
-            if block.stream == PAIRS:
-                self._write_down(section, block.pane, *counted(section, counts))
+            self._late(block.stream, chosen.add_binned(section, block, self._closed(block.stream)))
 
     def _write_down(self, section: Section, pane: int, n: int, units: int) -> None:
         if n:

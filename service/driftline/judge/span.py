@@ -29,15 +29,24 @@ class Span:
     profile: Profile
     panes: Panes = field(default_factory=no_panes)
 
-    def add_binned(self, section: Section, block: BinnedBlock, closed: int) -> tuple[PaneCounts, int]:
-        """Merge a block of this grid: (what it holds, how many of its rows were late: their pane is judged, so they
-        went to the open one). StateCorrupt if the block's bytes are none."""
+    def add_binned(self, section: Section, block: BinnedBlock, closed: int) -> int:
+        """Merge a block of this grid; how many of its rows were late: their pane is judged, so they went to the open
+        one. StateCorrupt if the block's bytes are none."""
         pane = open_pane(section, block.pane, closed)
-        panes = self.panes[block.stream]
-        counts = panes.get(pane)
-        if counts is None:
-            counts = panes[pane] = PaneCounts.empty(len(section.grid.columns), section.grid.joint)
-        return add_block(counts, block, section.grid), block.n if pane != block.pane else 0
+        add_block(self._pane(section, pane), block, section.grid)
+        return block.n if pane != block.pane else 0
+
+    def add_counts(self, section: Section, start: int, counts: PaneCounts, closed: int) -> int:
+        """Merge what a block of the pane from `start` holds; how many of its rows were late."""
+        pane = open_pane(section, start, closed)
+        self._pane(section, pane).merge(counts)
+        return counts.n if pane != start else 0
+
+    def _pane(self, section: Section, start: int) -> PaneCounts:
+        panes = self.panes[section.stream]
+        if start not in panes:
+            panes[start] = PaneCounts.empty(len(section.grid.columns), section.grid.joint)
+        return panes[start]
 
     def add_rows(self, section: Section, rows: Rows, closed: int) -> tuple[int, int]:
         """Bin rows and merge them: (how many are older than what is judged, and were left out; how many were late)."""

@@ -35,7 +35,7 @@ from driftline.stats.rows import Rows
 from driftline.stats.segments import PREFIX as SEGMENTS
 from driftline.stats.vectors import settled
 
-__all__ = ["PaneCounts", "add_block", "encode_cells", "fold_rows", "rows_to_blocks"]
+__all__ = ["PaneCounts", "add_block", "encode_cells", "fold_rows", "read_block", "rows_to_blocks"]
 
 MAX_EXTRA: Final = 32
 """Names of unknown columns kept apart: the first in alphabetical order, so that it does not matter which came
@@ -182,21 +182,32 @@ def rows_to_blocks(grid: Grid, rows: Rows, model: str, version: str, stream: str
     return blocks
 
 
-def add_block(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> PaneCounts:
-    """Add a block that was binned on this grid; what it holds. Raises StateCorrupt, and adds nothing, if its bytes
-    cannot be such a block's; ValueError if it was binned on another grid."""
+def add_block(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> None:
+    """Add a block that was binned on this grid. Raises StateCorrupt, and adds nothing, if its bytes cannot be such a
+    block's; ValueError if it was binned on another grid."""
+    if block.layout == ROWS:
+        _check(block, grid)
+        _add_rows(counts, block, grid)
+    else:
+        counts.merge(read_block(block, grid))
+
+
+def read_block(block: BinnedBlock, grid: Grid) -> PaneCounts:
+    """What a block holds. Raises as `add_block`."""
+    _check(block, grid)
+    if block.layout == ROWS:
+        counts = PaneCounts.empty(len(grid.columns), grid.joint)
+        _add_rows(counts, block, grid)
+        return counts
+    found = decode_counts(grid, block.n, block.layout, block.codes, block.counts)
+    moments = _spread(grid, decode_moments(len(grid.measured), block.moments))
+    return PaneCounts(block.n, found, moments, block.extra, decode_joint(grid, block.n, block.joint))
+
+
+def _check(block: BinnedBlock, grid: Grid) -> None:
     if block.grid != grid.id:
         raise ValueError(f"block binned on grid {block.grid}, wanted {grid.id}")
     _check_extra(block.n, block.extra)
-    if block.layout == ROWS:
-        _add_rows(counts, block, grid)
-        return
-    found = decode_counts(grid, block.n, block.layout, block.codes, block.counts)
-    moments = _spread(grid, decode_moments(len(grid.measured), block.moments))
-    joint = decode_joint(grid, block.n, block.joint)
-    held = PaneCounts(block.n, found, moments, block.extra, joint)
-    counts.merge(held)
-    return held
 
 
 def _add_rows(counts: PaneCounts, block: BinnedBlock, grid: Grid) -> None:
