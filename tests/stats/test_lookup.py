@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from driftline.stats.lookup import BinLookup
+from driftline.stats.lookup import CELLS, CROWDED, BinLookup, _edges_below
 
 Floats = npt.NDArray[np.float64]
 LARGEST = np.finfo(np.float64).max
@@ -43,3 +43,18 @@ def test_edges_too_dense_for_the_cells_are_searched() -> None:
     own = np.concatenate([[-1e6], np.linspace(0, 1e-9, 245), [1e6]])
     values = around(own)[None]
     np.testing.assert_array_equal(BinLookup([own]).bins(values)[0], own.searchsorted(values[0], side="right"))
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_a_cell_without_an_edge_is_known_by_its_neighbour(seed: int) -> None:
+    """Also where an edge lies on a border, so that rounding might put it on either side.
+
+    Mutation: in `lookup._edges_below`, leave out `bordered`."""
+    rng = np.random.default_rng(seed)
+    places = np.sort(rng.choice(np.arange(2, CELLS - 1), 60, replace=False) + rng.choice([0, 1e-9, -1e-9, 0.5], 60))
+    table = _edges_below(places)
+    for at in range(CELLS - 1):
+        near = (places > at - 1e-7) & (places < at + 1 + 1e-7)
+        if near.any():
+            assert table[at] == CROWDED or table[at] != table[at + 1]

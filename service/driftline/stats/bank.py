@@ -14,7 +14,7 @@ import numpy.typing as npt
 from driftline.stats.codes import MISSING, WRONG_TYPE
 from driftline.stats.encode import MAX_Z
 from driftline.stats.grid import MOMENT_UNIT, GridColumn
-from driftline.stats.lookup import CELLS, STRIDE, cells_on, place, settle
+from driftline.stats.lookup import CELLS, CROWDED, STRIDE, cells_on, place
 from driftline.stats.rows import Index
 
 Floats = npt.NDArray[np.float64]
@@ -34,7 +34,7 @@ class GridBank:
     def __init__(self, width: int) -> None:
         self.width = width
         self.grids = 0
-        self._edges = np.full((8 * width + 1, STRIDE), np.inf)  # `settle` reads an edge too far
+        self._edges = np.full((8 * width + 1, STRIDE), np.inf)  # `_bins` reads an edge too far
         self._cells = np.zeros((8 * width, CELLS), np.uint8)
         self._cell_center = np.zeros((8, width))
         self._cell_factor = np.ones((8, width))
@@ -116,14 +116,26 @@ class GridBank:
         return codes, z
 
     def _bins(self, grids: Index, values: Floats) -> Codes:
-        """How many of its column's edges are at or below each value."""
+        """How many of its column's edges are at or below each value. Most cells hold no edge, which their neighbour
+        tells: with many grids it is the memory of the edges that costs."""
         columns = (grids * self.width)[:, None] + np.arange(self.width)
         cell = place(values, self._cell_center.take(grids, axis=0), self._cell_factor.take(grids, axis=0))
         cell += columns * CELLS
-        columns *= STRIDE
-        found, crowded = settle(values, cell, self._cells.ravel(), self._edges.ravel(), columns)
-        if crowded.any():
-            found[crowded] = self._searched(columns[crowded], values[crowded])
+        table, at = self._cells.ravel(), cell.astype(np.intp)
+        found = table.take(at)
+        at += 1
+        left = np.flatnonzero((table.take(at) != found) | (found == CROWDED))
+        if len(left):
+            some, values, first_edge = found.ravel(), values.ravel().take(left), columns.ravel().take(left) * STRIDE
+            bins = some.take(left)
+            crowded = np.flatnonzero(bins == CROWDED)
+            edges = self._edges.ravel()
+            edge = bins + first_edge
+            bins += values >= edges.take(edge)
+            edge += 1
+            bins += values >= edges.take(edge)
+            bins[crowded] = self._searched(first_edge.take(crowded), values.take(crowded))
+            some[left] = bins
         return found
 
     def _searched(self, first_edge: Index, values: Floats) -> Codes:

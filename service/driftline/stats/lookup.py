@@ -22,6 +22,8 @@ FAR: Final = 1e9
 """z is clipped here, far beyond what a cell resolves, so that t is never inf / inf."""
 STRIDE: Final = 256
 CROWDED: Final = 255
+_MIDDLE: Final = CELLS / 2 + 0.375
+"""Off any border: the edge that all is centered on lies there."""
 
 
 class BinLookup:
@@ -79,7 +81,8 @@ def settle(
 
 
 def place(values: Floats, center: Floats | float, factor: Floats | float) -> Floats:
-    """Where on the cells a value lies, 1 .. CELLS - 1: monotone but for rounding."""
+    """Where on the cells a value lies, 2 .. CELLS - 1: monotone but for rounding. The last cell holds no value: it
+    says how many edges there are."""
     with np.errstate(over="ignore"):
         z = values - center
         z *= factor
@@ -88,16 +91,18 @@ def place(values: Floats, center: Floats | float, factor: Floats | float) -> Flo
     size = np.abs(z)
     size += 1
     z /= size
-    z *= CELLS / 2 - 1
-    z += CELLS / 2
+    z *= CELLS / 2 - 2
+    z += _MIDDLE
     return z
 
 
 def _edges_below(places: Floats) -> npt.NDArray[np.uint8]:
-    """For every cell the number of edges surely below it, CROWDED where more than two may lie inside."""
+    """For every cell the number of edges surely below it, CROWDED where more than two may lie inside, or one lies on
+    the border with the next: so a cell that is not CROWDED holds an edge if and only if the next one differs."""
     cells = np.arange(CELLS)
     latest = np.maximum.accumulate(np.floor(places + MARGIN))
     earliest = np.minimum.accumulate(np.floor(places - MARGIN)[::-1])[::-1]
     below = latest.searchsorted(cells, side="left")
     reached = earliest.searchsorted(cells, side="right")
-    return np.where(reached - below <= 2, below, CROWDED).astype(np.uint8)
+    bordered = reached != latest.searchsorted(cells, side="right")
+    return np.where((reached - below <= 2) & ~bordered, below, CROWDED).astype(np.uint8)
