@@ -38,7 +38,7 @@ class RatioLimit:
         self.rule = rule
         self.at = at
         column = section.columns[at]
-        self.groups = groups_of(section.grid.columns[at], column.fine_counts)
+        self.groups = groups_of(section.grid.columns[at].categories, column.fine_counts)
         self.why_not = ""
         if len(self.groups.names) < 2:
             self.why_not = f"the reference holds decisions on fewer than two values of {rule.segment}"
