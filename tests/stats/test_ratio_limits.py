@@ -8,6 +8,7 @@ import math
 import numpy as np
 import orjson
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy.stats import binom
 
@@ -267,6 +268,20 @@ def test_restored_it_goes_on_bit_for_bit() -> None:
         broken = Limits.from_state(REFERENCE.predictions, SETTINGS, state)
         assert pack_arrays(broken.to_state()) == pack_arrays(straight.to_state())
     assert len(said) == 2
+
+
+def test_in_alarm_it_stays_under_another_reference_of_the_same_grid() -> None:
+    """Mutation: no limits in `ModelMonitors.succeeded`."""
+    from driftline.stats.monitors import ModelMonitors
+
+    monitors, counts = ModelMonitors(REFERENCE, SETTINGS), drifting()
+    start = REFERENCE.judged_from
+    for i, pane in enumerate(counts[:90]):
+        monitors.update("predictions", start + i * PANE, pane)
+    assert RULE.monitor in monitors.broken_limits()
+    later = replace(REFERENCE, revision=2, judged_from=start + 90 * PANE)
+    assert monitors.succeeded(later).broken_limits() == [RULE.monitor]
+    assert ModelMonitors(later, SETTINGS).broken_limits() == []
 
 
 def test_a_limit_taken_out_while_broken_is_resolved() -> None:
