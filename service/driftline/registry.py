@@ -111,7 +111,8 @@ class ProfileRegistry:
             checks = [s.profile.self_check for s in self._standings.values() if s.profile is not None]
             self.lowest_self_check = min((ratio for ratio in checks if ratio is not None), default=None)
             # Thousands of profiles are a million objects, which every full collection would walk through: they are
-            # kept for long, and have no cycles.
+            # kept for long, and have no cycles. What has is freed first: frozen, it would be there for ever.
+            gc.collect()
             gc.freeze()
         self._read_at = now
 

@@ -42,7 +42,7 @@ def test_from_first_events_and_again_from_their_blocks(tmp_path: Path) -> None:
     result = run(path, config=settings(), blocks=tmp_path / "e.blocks")
     (alarm,) = (alarm for alarm in result.alarms() if alarm.monitor == MONITOR)
     assert X_MOVES < alarm.time < X_MOVES + 1_200_000
-    assert "with F against" in alarm.sentence
+    assert 'with "F" against' in alarm.sentence
     again = rejudge(BlockFile(tmp_path / "e.blocks"), settings())
     assert [(a.id, a.sentence) for a in again.alarms() if a.monitor == MONITOR] == [(alarm.id, alarm.sentence)]
 

@@ -61,6 +61,21 @@ def test_programs_are_told_in_json(file: Path) -> None:
     assert [d["shift"] for d in monitors["error:rate"]["delays"]] == [2.0, 5.0]
 
 
+def test_limits_are_told_and_why_one_cannot_be_judged(file: Path) -> None:
+    """Mutation: no `limits` in `explain`."""
+    limits = [
+        {"metric": "error_rate", "at_most": 0.2},
+        {"metric": "positive_rate_ratio", "segment": "sex", "at_least": 0.8},
+        {"metric": "error_rate", "at_most": 0.3, "model": "other"},
+    ]
+    result = invoke("explain", "m", "--profile", str(file), DRIFTLINE_DETECTION__LIMITS=json.dumps(limits))
+    assert result.exit_code == 0, result.output
+    said = [line for line in result.output.splitlines() if line.startswith("Limit ")]
+    assert len(said) == 2
+    assert said[0].startswith("Limit error:error_rate <= 0.2: nothing so far; from 100 rows; a row is worth ")
+    assert said[1].endswith("not judged: the reference has no column segments.sex.")
+
+
 def test_what_is_not_there_is_said(file: Path, tmp_path: Path) -> None:
     other = invoke("explain", "other", "--profile", str(file))
     assert (other.exit_code, "there is no profile of other; there are: m 1" in other.stderr) == (2, True)

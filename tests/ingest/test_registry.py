@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 
 from driftline.clock import ManualClock
@@ -47,6 +49,20 @@ async def test_one_look_does_for_all_that_was_read_before_it() -> None:
     assert not view.noticed("later")
     await view.registry.refresh(after=view.clock.monotonic())
     assert view.noticed("later")
+
+
+async def test_what_has_cycles_is_freed_before_what_is_left_is_kept_for_ever() -> None:
+    """Mutation: no `gc.collect` in `refresh`."""
+
+    class Knot:
+        def __init__(self) -> None:
+            self.me = self
+
+    view = View()
+    await view.reset("m")
+    gone = weakref.ref(Knot())
+    await view.registry.refresh(force=True)
+    assert gone() is None
 
 
 async def test_otherwise_a_look_now_and_then() -> None:

@@ -176,6 +176,22 @@ def test_others_are_left_out(what: str) -> None:
     assert not together().blocks({key: [other, event]}, {key: [profile] for key, profile in profiles.items()})
 
 
+def test_after_another_profile_they_are_taken_on() -> None:
+    """But for events of the former's time. Mutation: `known[0]` in `Together.blocks`."""
+    rng, profiles, names = world(5)
+    key = next(iter(profiles))
+    later = replace(profile_of(key[0], names[key], ["score"], rng), revision=2, judged_from=SINCE + 15_000)
+    both = [profiles[key], later]
+    events = sorted((event_of(names[key], key[0], i, 0.0, rng) for i in range(40)), key=lambda event: event.time)
+    after = [event for event in events if event.time >= later.judged_from]
+    assert 0 < len(after) < len(events)
+    assert not together().blocks({key: events}, {key: both})
+    found = together().blocks({key: after}, {key: both})[key]
+    own, _ = BlockMaker()._alone(*key, after, both)
+    grid = later.predictions.grid
+    assert meaning(found, grid) == meaning(own, grid)
+
+
 def test_a_bank_of_grids() -> None:
     """Codes of each column are its grid's, beside whatever others: also at and next to every edge.
 

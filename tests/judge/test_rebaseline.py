@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from driftline.judge.rebaseline import Rolling
+from driftline.stats.limit_rules import LimitRule
 from driftline.stats.profile import Profile, decode_profile
 from faults.data import STEP_MS, T0, Message
 from faults.extra import end_of, prediction, sent, signals, stream
@@ -91,6 +93,20 @@ async def test_no_further_than_allowed_from_the_first_reference() -> None:
     world = await run(stream(N, drifting(N, 0.0)), shape(replace(ROLLING, max_distance=0.0001)))
     assert any("0.0001 is allowed: pin a new reference" in sentence for sentence in kept(world))
     assert len(profiles(world)) == 1
+
+
+async def test_what_speaks_against_a_limit_outlasts_a_reference() -> None:
+    """Else one that is learnt anew every day would hide a limit that is broken by little, and tell of every other anew.
+
+    Mutation: no limits in `ModelMonitors.succeeded`."""
+    limit = LimitRule(metric="share_above", column="features.amount", value=0.0, at_most=0.41)
+    plain = shape()
+    detection = msgspec.structs.replace(plain.judge.detection, limits=(limit,))
+    messages = stream(N, drifting(N, 0.0))
+    world = await run(messages, replace(plain, judge=replace(plain.judge, detection=detection)))
+    (said,) = [s for s in signals(world) if s.monitor == limit.monitor]
+    assert said.state == "alarm"
+    assert [p.revision for p in profiles(world) if p.judged_from < said.time] == [1, 2]
 
 
 async def test_spans_of_an_alarm_are_left_out() -> None:

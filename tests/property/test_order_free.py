@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +17,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from driftline.contracts.blocks import BinnedBlock
+from driftline.stats.layout import ROWS
 from driftline.stats.profile import decode_profile
 from faults.data import Feed, Message, feed
-from faults.extra import Features, end_of, in_order, outcome, plain, sent, signals, stream
+from faults.extra import Features, bundles, end_of, in_order, outcome, plain, sent, signals, stream
 from faults.oracle import Facts, assert_same, assert_true, facts
 from faults.runs import clean
 from faults.scenario import KILL, LEAVE, STEP, play
@@ -73,6 +76,35 @@ async def test_partitions_in_turn(partitions: int) -> None:
     sent = feed(seconds=False)  # of two that differ and lie on two partitions, none is the first
     shape = Shape(partitions=partitions, max_batch=800 // partitions)
     assert_same(await outcome_of(sent, dealt_out(sent.messages, partitions), shape), await clean(sent))
+
+
+MANY = feed(3, models=("flights", "prices", "churn", "fraud"), seconds=False)
+
+
+async def with_many_models(messages: list[Message], shape: Shape, parts: int) -> tuple[Facts, Counter[int]]:
+    """Published in so many parts, so that most is binned; and how many blocks have each layout."""
+    world, size = World(shape), -(-len(messages) // parts)
+    for first in range(0, len(messages), size):
+        world.publish(messages[first : first + size])
+        await world.quiet()
+    await world.drain(MANY.end)
+    found = facts(world)
+    assert_true(found, MANY)
+    assert not found.backfilled
+    held = [block for bundle in bundles(world) for block in bundle.blocks]
+    return found, Counter(block.layout for block in held if isinstance(block, BinnedBlock))
+
+
+async def test_of_many_models_taken_together() -> None:
+    """A range holds few events of each model, or so many that each is taken alone. Mutation: in `bank.encoded`, `z`
+    truncated in place of rounded."""
+    alone, layouts = await with_many_models(MANY.messages, Shape(partitions=1, max_batch=100_000), 3)
+    assert layouts.total() and not layouts[ROWS]
+    assert any(b"error:rate" in body for body in alone.signals.values())
+    shape = Shape(partitions=4, blocks=3, max_batch=100)
+    found, layouts = await with_many_models(shuffled(dealt_out(MANY.messages, 4), 5), shape, 30)
+    assert layouts[ROWS] > 500
+    assert_same(found, alone)
 
 
 @settings(

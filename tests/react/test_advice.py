@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from driftline.contracts.reactions import Fact
+from driftline.contracts.reactions import Fact, RetrainingRequested
 from driftline.contracts.records import UnitChange
 from driftline.react.settings import ReactSettings
 from react.hearing import AT_ONCE
@@ -86,6 +86,18 @@ def test_predictions_are_judged_by_what_else_is_known() -> None:
     run = Told(AT_ONCE)
     run.take(signal("features.a:schema", 1, "resolved"), tick(1, LABELLED), signal("prediction:distribution", at=2))
     assert last(run).startswith("Keep: its errors have not moved.")
+
+
+def test_decisions_beyond_a_limit_between_segments_are_looked_at_whatever_else_is_known() -> None:
+    """And no retraining is asked for. Mutations: `_answers(held, incident)` alone in `advice`; nothing passed over in
+    `incident_that_asks`."""
+    unlabelled = Fact(model="m", version="1", labelled=False)
+    for fact in (LABELLED, unlabelled):
+        run = Told(ReactSettings())
+        run.take(tick(1), signal("segments.sex:positive_rate_ratio >= 0.8", at=2), tick(MINUTE, fact))
+        assert last(run).startswith("Investigate: look at its decisions by sex")
+        run.take(tick(2 * MINUTE, fact))
+        assert not [said for said in run.said if isinstance(said, RetrainingRequested)]
 
 
 def test_nothing_is_advised_of_what_is_over() -> None:

@@ -22,6 +22,7 @@ QUIET = ReactSettings(retrain=False)
         ("loss:distribution", "performance"),
         ("prediction:distribution", "prediction"),
         ("scores.a:b:distribution", "prediction"),
+        ("segments.sex:positive_rate_ratio >= 0.8", "prediction"),
         ("features.age:distribution", "data"),
         ("features.error:distribution", "data"),
         ("features.age:schema", "quality"),

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import orjson
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy.stats import binom
 
@@ -16,7 +17,6 @@ from driftline.ingest.columns import BlockMaker, FeatureColumns, prediction_rows
 from driftline.stats.block import PaneCounts, add_block
 from driftline.stats.change import Change
 from driftline.stats.codec import pack_arrays, unpack_arrays
-from driftline.stats.grid import GridColumn
 from driftline.stats.limit_rules import LimitRule
 from driftline.stats.limits import Limits
 from driftline.stats.profile import Profile, make_profile
@@ -187,10 +187,10 @@ def test_a_broken_limit_is_told_with_both_groups_and_resolved() -> None:
         "error",
     )
     assert alarm.effect is not None and alarm.evidence is not None
-    assert alarm.effect.witness == "positive rate of F over that of M"
+    assert alarm.effect.witness == 'positive rate of "F" over that of "M"'
     assert alarm.effect.current.low < 0.6 < alarm.effect.current.high < 0.8
     assert 40 <= (alarm.onset - REFERENCE.judged_from) / PANE <= 55
-    assert "of at least 0.8: " in alarm.sentence and "with F against" in alarm.sentence
+    assert "of at least 0.8: " in alarm.sentence and 'with "F" against' in alarm.sentence
     assert resolved.state == "resolved" and resolved.effect is not None
     assert resolved.effect.current.value > 0.8
     (line,) = limits.describe()
@@ -270,6 +270,20 @@ def test_restored_it_goes_on_bit_for_bit() -> None:
     assert len(said) == 2
 
 
+def test_in_alarm_it_stays_under_another_reference_of_the_same_grid() -> None:
+    """Mutation: no limits in `ModelMonitors.succeeded`."""
+    from driftline.stats.monitors import ModelMonitors
+
+    monitors, counts = ModelMonitors(REFERENCE, SETTINGS), drifting()
+    start = REFERENCE.judged_from
+    for i, pane in enumerate(counts[:90]):
+        monitors.update("predictions", start + i * PANE, pane)
+    assert RULE.monitor in monitors.broken_limits()
+    later = replace(REFERENCE, revision=2, judged_from=start + 90 * PANE)
+    assert monitors.succeeded(later).broken_limits() == [RULE.monitor]
+    assert ModelMonitors(later, SETTINGS).broken_limits() == []
+
+
 def test_a_limit_taken_out_while_broken_is_resolved() -> None:
     limits = Limits(REFERENCE.predictions, SETTINGS)
     counts = drifting()
@@ -287,10 +301,47 @@ def test_small_groups_are_others() -> None:
     categories = [crossed(name, positive) for name in names for positive in (True, False)]
     counts = np.zeros(256, np.int64)
     counts[: len(categories)] = 1_000 - np.arange(len(categories))
-    groups = groups_of(GridColumn("segments.x", "categorical", categories=categories), counts)
+    groups = groups_of(categories, counts)
     assert groups.names == [*names[:MOST], OTHERS]
     assert (groups.rows @ counts).sum() == counts.sum()
     assert groups.rows[-1].sum() == 6 and groups.positive[-1].sum() == 3
+
+
+def test_a_value_may_be_called_as_the_others_are() -> None:
+    """Mutation: in `groups_of`, `told[OTHERS] = others`."""
+    names = [OTHERS, *(f"g{i}" for i in range(MOST))]
+    categories = [crossed(name, positive) for name in names for positive in (True, False)]
+    counts = np.zeros(256, np.int64)
+    counts[: len(categories)] = 100 - np.arange(len(categories))
+    assert (groups_of(categories, counts).rows @ counts).sum() == counts.sum()
+
+
+def test_a_group_without_positives_in_the_reference_has_them_counted_since() -> None:
+    """Its first positive is no unseen value. Mutation: `_categories` for all in `grid._learn_column`."""
+    few = [event(i, "X", False, i * PANE // PER) for i in range(12)]
+    profile = profile_of([*few, *events_of({"F": 0.3, "M": 0.3}, 5_000)])
+    shares: dict[str | None, float] = {"F": 0.3, "M": 0.3, "X": 0.3}
+    counts = panes(profile, events_of(shares, 20_000, start=profile.judged_from, seed=2))
+    limits = Limits(profile.predictions, SETTINGS)
+    assert judged(limits, counts) == []
+    assert "X 3" in limits.describe()[0]
+
+
+def test_of_many_values_both_decisions_are_known_or_neither() -> None:
+    """Mutation: `_categories` for all in `grid._learn_column`."""
+    profile = profile_of(events_of({f"v{i:03d}": 0.1 for i in range(150)}, 12_000))
+    grid = profile.predictions.grid
+    known = set(grid.columns[grid.index["segments.sex"]].categories)
+    assert len(known) == 184
+    assert {cell[:-1] + "+" for cell in known} == {cell[:-1] + "+" for cell in known if cell.endswith("-")}
+    assert sum(cell.endswith("+") for cell in known) == 92
+
+
+def test_of_a_value_that_is_half_known_nothing_is_said() -> None:
+    """As grids of foreign profiles may have it. Mutation: no `len(both)` in `groups_of`."""
+    counts = np.zeros(256, np.int64)
+    counts[:5] = 100
+    assert groups_of(["F +", "F -", "M +", "M -", "X -"], counts).names == ["F", "M"]
 
 
 @pytest.mark.parametrize(

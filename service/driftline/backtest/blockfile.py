@@ -1,5 +1,5 @@
 """A file of blocks: what a log of them held, with the profiles they were binned by. Months of it are judged again in
-seconds, because it holds counts and no events.
+seconds, because it holds counts, and events no longer than until a reference was learnt from them.
 
 Gzip over frames of four bytes of length (big-endian) and MessagePack: a head, then bundles in the order of the log,
 and profiles. A file that was cut off, or is of a later format, is refused.

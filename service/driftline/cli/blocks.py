@@ -40,7 +40,8 @@ def export(
     until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Up to this event time.")] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Write what the topic `blocks` holds, and the profiles, into a file: counts, no events.
+    """Write what the topic `blocks` holds, and the profiles, into a file: counts, and no events but those
+    that a reference was learnt from.
 
     `driftline backtest FILE.blocks` judges months of it in seconds, by other settings if you like.
     """

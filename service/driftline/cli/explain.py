@@ -82,6 +82,8 @@ def show(plan: Plan) -> None:
         out.print(_table(stream))
         for line in _remarks(stream):
             out.print(printable(line), soft_wrap=True)
+    for line in plan.limits:
+        out.print(f"Limit {printable(line)}.", soft_wrap=True)
 
 
 def _budget(plan: Plan) -> str:

@@ -51,9 +51,10 @@ class _Shape(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """What is known of a model version: its profile, and those of its events that belong to the reference are before
-    `since` (ms); its group of blocks; its decoder, and the `layout` that this had; `columns` of the grid, in the order
-    of the layout and of `shape.beside`. `shape` is None where the names are not the grid's."""
+    """What is known of a model version: its last profile; before `since` (ms) are those of its events that belong to
+    the reference, or to an earlier profile; its group of blocks; its decoder, and the `layout` that this had;
+    `columns` of the grid, in the order of the layout and of `shape.beside`. `shape` is None where the names are not the
+    grid's."""
 
     profile: Profile
     since: int
@@ -80,29 +81,32 @@ class Together:
     def blocks(
         self, groups: Mapping[ModelKey, Sequence[Prediction]], profiles: Mapping[ModelKey, Sequence[Profile]]
     ) -> dict[ModelKey, list[BinnedBlock]]:
-        """The blocks of each model version that has one profile and at least one event but few, of the same meaning as
+        """The blocks of each model version that has a profile and at least one event but few, of the same meaning as
         they would have on their own. Left out are those that need a look of their own: with names or values that are
-        not laid out for, with vectors, scores of classes, or events that belong to the reference."""
+        not laid out for, with vectors, scores of classes, or events that belong to the reference or to the time of an
+        earlier profile."""
         if len(self._places) > _MAX_MODELS or 2 * self._stale > self._added:
             self._forget()
         found: dict[ModelKey, list[BinnedBlock]] = {}
         parts: dict[_Shape, _Part] = {}
         part: _Part | None = None
         for key, events in groups.items():
-            known = profiles.get(key, ())
-            if len(known) != 1 or len(events) > MAX_EVENTS:
+            known = profiles.get(key)
+            if not known or len(events) > MAX_EVENTS:
                 continue
-            place = self._places.get(key)
-            if place is None or place.profile is not known[0]:
-                if known[0].provisional:
+            profile, place = known[-1], self._places.get(key)
+            if place is None or place.profile is not profile:
+                if profile.provisional:
                     continue
-                place = self._place(key, known[0])
+                place = self._place(key, profile)
+            if place.shape is None and place.layout is place.decoder.layout:
+                continue
             first = events[0]
             if first.scores or first.time < place.since:  # one tells of most: the part looks at all
                 continue
             rows = place.decoder.rows([event.features for event in events])
             if place.layout is not place.decoder.layout:
-                place = self._place(key, known[0])
+                place = self._place(key, profile)
             if rows is None or place.shape is None:
                 continue
             if part is None or part.shape is not place.shape:

@@ -236,28 +236,28 @@ class ModelState:
                 yield change
 
     def _hand_over(self, span: Span) -> Iterator[Change]:
-        """`span` takes force. What its predecessor had open is closed: nobody watches that any more."""
+        """`span` takes force. What its predecessor had open is closed, where nobody watches that any more."""
         former, profile = self.profile, span.profile
         assert former is not None and self.monitors is not None
+        after = self.monitors.succeeded(profile)
+        kept = after.broken_limits()
         for stream, monitors in sorted(self.monitors.streams.items()):
-            for monitor in monitors.in_alarm:
+            for monitor in [name for name in monitors.in_alarm if name not in kept]:
                 change = Change(
                     monitor=monitor,
                     state="resolved",
                     severity="info",
                     time=profile.judged_from,
                     onset=profile.judged_from,
-                    sentence=(
-                        f"{monitor} is no longer judged by reference revision {former.revision}: revision "
-                        f"{profile.revision} is in force."
-                    ),
+                    sentence=f"{monitor} is no longer judged by reference revision {former.revision}: revision "
+                    f"{profile.revision} is in force.",
                 )
                 if self.book is not None:
                     self.book.note(stream, change)
                 yield change
         for stream in STREAMS:
-            before, after = former.section(stream), profile.section(stream)
-            alike = before is not None and after is not None and before.grid.id == after.grid.id
+            before, now = former.section(stream), profile.section(stream)
+            alike = before is not None and now is not None and before.grid.id == now.grid.id
             if self.book is not None and not alike:
                 self.book.forget(stream)
         self.dirty[f"q:{self.hash}:{profile.id}"] = None
@@ -265,7 +265,7 @@ class ModelState:
         if not profile.provisional:
             self.duplicates.waiting = {}
         self.dirty[f"p:{self.hash}"] = encode_profile(profile)
-        self.monitors = ModelMonitors(profile, self.settings)
+        self.monitors = after
         self.touched = self.judged = True
         for stream in STREAMS:
             if profile.section(stream) is not None and not profile.provisional:

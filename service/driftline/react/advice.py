@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from driftline.react.causes import by_gravity, column_of
+from driftline.react.causes import SEGMENTS, by_gravity, column_of
 from driftline.react.draft import Draft
 from driftline.react.grouping import FEATURES, upstream
 from driftline.react.incident import Incident
@@ -36,7 +36,7 @@ def advice(draft: Draft, model: str, version: str, incident: Incident) -> str:
         case "performance":
             return _errors(draft, known, version, held, incident)
         case "prediction":
-            return _answers(held, incident)
+            return _unequal(incident) or _answers(held, incident)
         case "data":
             return _data(draft, held, incident)
         case "retraining":
@@ -61,6 +61,15 @@ def _errors(draft: Draft, known: Model, version: str, held: Version, incident: I
         return f"Retire it, or rethink it: {len(recent)} retrainings in {BUDGET_DAYS} days have not helped it."
     asked = " It has been asked for." if known.request is not None else ""
     return f"Retrain on data {_since(onset)}.{asked}"
+
+
+def _unequal(incident: Incident) -> str:
+    """A limit on a ratio between segments: whether errors moved, or inputs, does not say that it may be broken."""
+    columns = {column_of(monitor) for monitor in incident.firing}
+    segments = sorted(column.removeprefix(SEGMENTS) for column in columns if column.startswith(SEGMENTS))
+    if not segments:
+        return ""
+    return f"Investigate: look at its decisions by {', '.join(segments)}: they are beyond a limit that was set."
 
 
 def _answers(held: Version, incident: Incident) -> str:

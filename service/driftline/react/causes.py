@@ -10,6 +10,8 @@ from driftline.contracts.records import Severity
 
 _ERRORS: Final = frozenset({"error", "loss", "abs_error", "false_negative", "false_positive", "false_discovery"})
 _ANSWERS: Final = frozenset({"prediction", "score"})
+SEGMENTS: Final = "segments."
+"""Monitors of who gets which answers."""
 _QUALITY: Final = frozenset(
     {"schema", "cardinality", "quality", "constant", "freshness", "duplicates", "silence", "flood"}
 )
@@ -25,7 +27,7 @@ def cause_of(monitor: str) -> Cause:
         return "quality"
     if column in _ERRORS:
         return "performance"
-    if column in _ANSWERS or column.startswith("scores."):
+    if column in _ANSWERS or column.startswith(("scores.", SEGMENTS)):
         return "prediction"
     return "data"
 

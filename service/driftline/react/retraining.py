@@ -22,7 +22,7 @@ from driftline.contracts.reactions import (
     content_id,
 )
 from driftline.contracts.records import Effect, Severity
-from driftline.react.causes import by_gravity, column_of
+from driftline.react.causes import SEGMENTS, by_gravity, column_of
 from driftline.react.draft import Draft
 from driftline.react.incident import Incident
 from driftline.react.incidents import opened, resolve
@@ -48,10 +48,13 @@ _REMEMBERED: Final = 32
 
 
 def incident_that_asks(version: Version) -> tuple[Rule, Incident] | None:
-    """The open incident that justifies a retraining, if one does."""
+    """The open incident that justifies a retraining, if one does. Decisions that treat segments unequally do not:
+    newer data would teach the same."""
     for cause, rule in _ASKING:
         incident = version.incidents.get(cause)
-        if incident is not None and incident.firing and (cause == "performance" or version.labelled is False):
+        if incident is None or all(column_of(monitor).startswith(SEGMENTS) for monitor in incident.firing):
+            continue
+        if cause == "performance" or version.labelled is False:
             return rule, incident
     return None
 

@@ -12,6 +12,7 @@ from driftline.stats.budget import weights
 from driftline.stats.duplicates import MONITOR as DUPLICATES
 from driftline.stats.joint import MONITOR
 from driftline.stats.joint_rules import JointRules
+from driftline.stats.monitors import ModelMonitors
 from driftline.stats.profile import Profile
 from driftline.stats.reach import expected_delay, main_witness, smallest_shift, unit_events, unit_length
 from driftline.stats.section import ColumnReference, Section, SelfCheck
@@ -65,6 +66,8 @@ class StreamPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """`limits`: hard limits in words, and why one cannot be judged by this profile."""
+
     model: str
     version: str
     profile: str
@@ -72,6 +75,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     arl0: float
     unit: Literal["days", "events"]
     streams: list[StreamPlan]
+    limits: list[str]
 
 
 def explain(profile: Profile, settings: DetectionSettings) -> Plan:
@@ -108,6 +112,7 @@ def explain(profile: Profile, settings: DetectionSettings) -> Plan:
             )
             for stream, section in sections.items()
         ],
+        limits=ModelMonitors(profile, settings).limits(),
     )
 
 

@@ -32,6 +32,8 @@ from driftline.stats.codes import (
 from driftline.stats.embedding import FEATURES, Embedding
 from driftline.stats.lookup import BinLookup
 from driftline.stats.rows import Column, Rows
+from driftline.stats.segments import PREFIX as SEGMENTS
+from driftline.stats.segments import crossed_categories
 from driftline.stats.vectors import lengths_of, settled
 
 __all__ = [
@@ -230,7 +232,8 @@ def _learn_column(name: str, column: Column, cuts: Sequence[float]) -> GridColum
     if not numbers + len(texts) + wrong:
         return None
     if len(texts) > numbers:
-        return GridColumn(name, "categorical", categories=_categories(texts))
+        categories = crossed_categories(texts) if name.startswith(SEGMENTS) else _categories(texts)
+        return GridColumn(name, "categorical", categories=categories)
     if name in RATE_COLUMNS and len(held) and bool(((held == 0) | (held == 1)).all()):
         return GridColumn(name, "rate")
     held.sort()

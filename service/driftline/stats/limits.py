@@ -108,9 +108,10 @@ class Limit(BoundedShare):
         if self.why_not:
             return f"{rule.monitor}: not judged: {self.why_not}"
         share = self.all_bad / self.rows if self.rows else 0.0
-        seen = percent(1.0 - share if rule.complement else share) if self.rows else "nothing"
+        shown = percent(1.0 - share if rule.complement else share)
+        seen = f"{shown} of {self.rows:,}" if self.rows else "nothing"
         words = [
-            f"{'beyond it, ' if self.alarm else ''}{seen} of {self.rows:,} so far",
+            f"{'beyond it, ' if self.alarm else ''}{seen} so far",
             f"from {rule.min_count:,} rows",
             worth_in_words(self.witness),
         ]

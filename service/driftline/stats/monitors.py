@@ -19,6 +19,7 @@ from driftline.stats.budget import weights
 from driftline.stats.change import Change
 from driftline.stats.codec import pack, pack_arrays, unpack, unpack_arrays
 from driftline.stats.common_causes import Moved, group, rank
+from driftline.stats.limits import Limits
 from driftline.stats.profile import Profile
 from driftline.stats.section import Section
 from driftline.stats.settings import DetectionSettings
@@ -77,6 +78,17 @@ class ModelMonitors:
             self.streams[stream] = StreamMonitors(sections[stream], self.settings, profile.since(stream))
         self.profile = profile
         self._share_budget()
+
+    def succeeded(self, profile: Profile) -> ModelMonitors:
+        """Those of a profile that takes force in place of ours. They begin anew, but for hard limits where the grid
+        stays: what a limit asks is no matter of the reference."""
+        after = ModelMonitors(profile, self.settings)
+        for stream, monitors in after.streams.items():
+            former = self.streams.get(stream)
+            if former is not None and former.section.grid.id == monitors.section.grid.id:
+                monitors.limits = Limits.from_state(monitors.section, self.settings, former.limits.to_state())
+                monitors.limits.dropped = []  # who hands over says so of all that ends
+        return after
 
     def moved(self) -> list[list[Moved]]:
         """What is in alarm, the weightiest first, in groups of what looks like one cause."""

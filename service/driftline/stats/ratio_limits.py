@@ -21,6 +21,7 @@ from driftline.stats.bounded_share import percent
 from driftline.stats.cbe import RECOVERED
 from driftline.stats.change import Change
 from driftline.stats.limit_rules import LimitRule
+from driftline.stats.questions import printable
 from driftline.stats.section import Section
 from driftline.stats.segments import groups_of
 from driftline.stats.share_ratio import ShareRatio
@@ -38,7 +39,7 @@ class RatioLimit:
         self.rule = rule
         self.at = at
         column = section.columns[at]
-        self.groups = groups_of(section.grid.columns[at], column.fine_counts)
+        self.groups = groups_of(section.grid.columns[at].categories, column.fine_counts)
         self.why_not = ""
         if len(self.groups.names) < 2:
             self.why_not = f"the reference holds decisions on fewer than two values of {rule.segment}"
@@ -92,7 +93,8 @@ class RatioLimit:
         """The verdict that is due."""
         rule, ratio = self.rule, self.ratio
         since = int(ratio.since[ratio.leader])
-        one, other = (self.groups.names[g] for g in ratio.pairs[ratio.leader].tolist())
+        # In quotes, like names of categories: they stay out of messages, being about people.
+        one, other = (f'"{printable(self.groups.names[g])}"' for g in ratio.pairs[ratio.leader].tolist())
         (good, n), (others_good, others_n) = ratio.seen[ratio.leader].tolist()
         value, low, high = ratio.ratio(self.row_worth)
         verdict = "beyond" if state == "alarm" else "back within"
@@ -126,7 +128,7 @@ class RatioLimit:
         if self.why_not:
             return f"{rule.monitor}: not judged: {self.why_not}"
         shares = [
-            f"{name} {percent(good / n)} of {n:,}" if n else f"{name} nothing"
+            f"{printable(name)} {percent(good / n)} of {n:,}" if n else f"{printable(name)} nothing"
             for name, good, n in zip(self.groups.names, self.positive.tolist(), self.rows.tolist(), strict=True)
         ]
         return (

@@ -17,6 +17,8 @@ from driftline.react.notify.notification import Notification
 from driftline.stats.block import fold_rows
 from driftline.stats.change import Change
 from driftline.stats.contributions import part_sentence
+from driftline.stats.limit_rules import LimitRule
+from driftline.stats.limits import Limits
 from driftline.stats.reference import learn_section
 from driftline.stats.rows import Rows
 from driftline.stats.settings import DetectionSettings
@@ -63,6 +65,23 @@ def test_a_range_is_not_told_whatever_its_numbers(a: float, b: float) -> None:
         said = hidden_text(text)
         assert not re.search(r"\d", said.replace("P98", "")), said
         assert "inf" not in said
+
+
+def test_no_limit_tells_a_segment() -> None:
+    """Mutation: in `RatioLimit.change`, the names as they are."""
+    rule = LimitRule(metric="positive_rate_ratio", segment="sex", at_least=0.8)
+    rng = np.random.default_rng(1)
+    held = [f"{CANARY} {g} {'+' if up else '-'}" for g, up in rng.integers(2, size=(6_000, 2)).tolist()]
+    settings = DetectionSettings(limits=(rule,), arl0_events=10_000.0, season="none", multivariate=False)
+    section = learn_section("predictions", rows_of({rule.subject: [*held]}), PANE, settings)
+    limits, said = Limits(section, settings), []
+    gone = rows_of({rule.subject: [cell[:-1] + ("+" if " 1 " in cell else "-") for cell in held]})
+    for start, counts in sorted(fold_rows(section.grid, gone).items()):
+        said += limits.update(start, start + PANE, counts)
+    (change,) = said
+    assert change.effect is not None
+    assert CANARY in change.sentence and CANARY in change.effect.witness
+    assert CANARY not in hidden_text(change.sentence) + hidden_text(change.effect.witness)
 
 
 def _said(reference: Cells, present: Cells) -> list[Change]:
