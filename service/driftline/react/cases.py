@@ -128,7 +128,12 @@ def _tell(draft: Draft, case: Case) -> None:
     case.leader = mutable(draft, case.leader)
     face, *others = [mutable(draft, found) for found in speakers]
     others.sort(key=lambda found: (-rank(found.incident.severity), found.order))
-    say(draft, face, Told(status, None, others=others, key=leader.id, severity=severity, by=leader.acked))
+    closed = None if case.lasts else max(found.incident.closed or 0 for found in case.all)
+    say(
+        draft,
+        face,
+        Told(status, None, others=others, key=leader.id, severity=severity, closed=closed, by=leader.acked),
+    )
     heard(case.leader.incident, status, draft.now, severity)
     case.leader.incident.leads = len(others) if status != "resolved" else 0
     for found in others:
