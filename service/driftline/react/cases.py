@@ -11,6 +11,7 @@ Whatever is held stays different from what people have heard, so the tick after 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from driftline.contracts.reactions import AlertStatus
@@ -48,8 +49,8 @@ def tell_cases(draft: Draft) -> None:
     joined = draft.attempt("group", lambda: _group(draft, cases), frozenset[int]())
     for case in cases:
         if id(case) not in joined:
-            _tell(draft, case)
-            _forget(draft, case)
+            draft.attempt("tell", partial(_tell, draft, case), None)
+            draft.attempt("forget", partial(_forget, draft, case), None)
 
 
 def _group(draft: Draft, cases: list[Case]) -> frozenset[int]:

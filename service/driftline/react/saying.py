@@ -53,7 +53,7 @@ def alert_of(draft: Draft, found: Found, told: Told, *, salt: str = "alert") -> 
     part_of = told.key if told.key is not None and told.key != incident.id else None
     if part_of is None and incident.part_of is not None:
         part_of = incident.part_of.incident
-    shared = sorted(upstreams(incident, draft.settings.upstream))
+    shared = draft.attempt("group", lambda: sorted(upstreams(incident, draft.settings.upstream)), list[str]())
     return Alert(
         id=content_id(salt, incident.id, told.status, incident.alerts, *(w.signal for w in ranked)),
         incident=incident.id,

@@ -70,7 +70,7 @@ def _standing(draft: Draft, case: Case, found: Found) -> Standing:
         severity=incident.severity,
         team=subject.team,
         sentence=ranked[0].sentence if ranked and found.model else incident.sentence,
-        advice=advice(draft, found.model, found.version, incident),
+        advice=draft.attempt("advice", lambda: advice(draft, found.model, found.version, incident), ""),
         opened=incident.opened,
         closed=incident.closed,
         reopened=incident.reopened,
