@@ -137,7 +137,7 @@ def _tell(draft: Draft, case: Case) -> None:
     )
     heard(case.leader.incident, status, draft.now, severity)
     case.leader.incident.leads = len(others) if status != "resolved" else 0
-    for found in others:
+    for found in (face, *others):
         found.incident.news = found.incident.untold = False
 
 
