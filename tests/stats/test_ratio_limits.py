@@ -14,6 +14,7 @@ from scipy.stats import binom
 
 from driftline.contracts.events import Prediction
 from driftline.ingest.columns import BlockMaker, FeatureColumns, prediction_rows
+from driftline.react.notify.hiding import hidden_text
 from driftline.stats.block import PaneCounts, add_block
 from driftline.stats.change import Change
 from driftline.stats.codec import pack_arrays, unpack_arrays
@@ -191,6 +192,7 @@ def test_a_broken_limit_is_told_with_both_groups_and_resolved() -> None:
     assert alarm.effect.current.low < 0.6 < alarm.effect.current.high < 0.8
     assert 40 <= (alarm.onset - REFERENCE.judged_from) / PANE <= 55
     assert "of at least 0.8: " in alarm.sentence and 'with "F" against' in alarm.sentence
+    assert '"' not in hidden_text(alarm.sentence) + hidden_text(alarm.effect.witness)
     assert resolved.state == "resolved" and resolved.effect is not None
     assert resolved.effect.current.value > 0.8
     (line,) = limits.describe()

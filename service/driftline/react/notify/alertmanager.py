@@ -87,7 +87,7 @@ def _severities(notification: Notification, alert: Alert, now_ms: int, valid_ms:
     message = message_of(notification)
     start = min(max(alert.opened, 0), now_ms)
     labels = {
-        "alertname": f"Driftline{CAUSES[alert.cause].title().replace(' ', '')}",
+        "alertname": f"Driftline{CAUSES[alert.cause].removeprefix('Driftline').title().replace(' ', '')}",
         "cause": alert.cause,
         "incident": notification.key,
         "model": alert.model,
