@@ -59,7 +59,10 @@ def channel_of(config: Config, receiver: Receiver, clock: Clock) -> Channel:
         log("notification.picture_lost", receiver=receiver.name, error=why)
 
     settings = channel_settings(receiver, notify.timeout_s)
-    return open_channel(settings, post, clock, values=notify.values, lost=lost)
+    try:
+        return open_channel(settings, post, clock, values=notify.values, lost=lost)
+    except Misconfigured as error:
+        raise Misconfigured(f"notify.receivers: {receiver.name}: {error}") from None
 
 
 def file_secrets(config: Config) -> frozenset[str]:

@@ -220,3 +220,9 @@ def test_a_route_table_of_the_configuration_names_who_is_told() -> None:
         time=0,
     )
     assert route_table(config(receivers=[CHAT])).told(alert, ()) == ["chat"]
+
+
+def test_an_address_that_apprise_does_not_know_is_said_to_be_whose() -> None:
+    mail = {"name": "mail", "type": "apprise", "urls": ["no-such-scheme://x"]}
+    with pytest.raises(Misconfigured, match=r"notify\.receivers: mail: .* number 1"):
+        list(channels(config(receivers=[CHAT, mail]), ManualClock(0)))

@@ -256,6 +256,29 @@ def test_what_readers_cannot_read_is_poison(value: bytes | None, why: str) -> No
     assert "exploded" not in str(caught.value)
 
 
+@pytest.mark.parametrize("field", ["id", "model", "version", "request"])
+def test_what_react_would_remember_is_short(field: str) -> None:
+    """Mutation: no `_short` in decode_lifecycle; 64 ids of any length are kept for each model."""
+    event = {"id": "1", "what": "deployed", "model": "m", "version": "1", "time": 1, field: "x" * 2_000}
+    with pytest.raises(Poison, match=field):
+        cloudevents.decode_lifecycle(json.dumps(event).encode())
+
+
+@pytest.mark.parametrize("field", ["id", "model", "version", "incident", "silence", "match"])
+def test_what_a_command_would_make_react_remember_is_short(field: str) -> None:
+    long = {"monitor": "x" * 2_000} if field == "match" else "x" * 2_000
+    with pytest.raises(Poison) as caught:
+        cloudevents.decode_command(json.dumps({"id": "1", "what": "ack", "time": 1, field: long}).encode())
+    assert caught.value.reason == "length"
+
+
+def test_nobody_deploys_driftline_itself() -> None:
+    """Its incidents are those of the model without a name: an event of it would end them."""
+    with pytest.raises(Poison) as caught:
+        cloudevents.decode_lifecycle(b'{"id":"1","what":"deployed","model":"","version":"1","time":1}')
+    assert caught.value.reason == "length"
+
+
 def test_readers_refuse_other_types_and_newer_majors() -> None:
     headers, value = cloudevents.encode(SIGNAL)
     newer = [(name, b"io.driftline.signal.v2" if name == "ce_type" else raw) for name, raw in headers]

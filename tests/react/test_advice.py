@@ -23,6 +23,8 @@ def test_what_is_broken_is_mended_where_it_is_made() -> None:
     assert last(run).startswith("Investigate: look at the pipeline that fills the payments feed.")
     run.take(signal("error:rate", at=MINUTE))
     assert last(run).startswith("Investigate: look at the pipeline that fills the payments feed first")
+    run.take(signal("features.age:distribution", at=2 * MINUTE))
+    assert last(run).startswith("Investigate: look at the pipeline that fills the payments feed first")
 
 
 def test_no_events_are_looked_for_where_they_are_sent() -> None:
@@ -53,11 +55,11 @@ def test_another_unit_is_named() -> None:
 def test_errors_are_retrained_away_with_data_since_their_onset() -> None:
     run = Told(AT_ONCE)
     run.take(signal("error:rate"))
-    assert last(run) == "Retrain on data since 2023-11-14 21:13 UTC."
+    assert last(run) == "Retrain on data since 14 November 2023 21:13 UTC."
     run.take(by_hand(), signal("loss:distribution", at=HOUR))
     assert last(run).endswith("It has been asked for.")
     run.take(signal("features.a:distribution", at=HOUR))
-    assert last(run).startswith("Retrain on data since 2023-11-14 21:13 UTC: the errors have risen too.")
+    assert last(run).startswith("Retrain on data since 14 November 2023 21:13 UTC: the errors have risen too.")
 
 
 def test_errors_that_came_with_a_deployment_are_rolled_back() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from driftline.contracts.reactions import Match
+from driftline.react import cases
+from driftline.react.draft import Draft
+from driftline.react.grouping import Case
 from driftline.react.settings import DigestPlan, ReactSettings, Timing
 from driftline.react.subject import Subject
 from react.hearing import PATIENTLY, Same, heard, silence
@@ -43,6 +46,14 @@ def test_routes_that_fail() -> None:
         "incidents.grade",
         "saying.advice",
         "cases.Leaders",
+        "cases._forget",
+        "core.watch",
+        "core.compare",
+        "core.consider",
+        "core.on_schedule",
+        "core.drop_silences",
+        "core.tell_digests",
+        "saying.upstreams",
     ],
 )
 def test_stages_that_fail(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,3 +66,30 @@ def test_stages_that_fail(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run.take(tick(2 * MINUTE), tick(3 * MINUTE), tick(25 * 60 * MINUTE))
     assert "m data:open" in heard(run.said) or "m quality:open" in heard(run.said)
     assert "policy.failed" in run.notes
+
+
+def test_a_policy_of_retraining_that_fails_keeps_no_alarm_from_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: call `consider` by itself in core.react; the signal is refused, and its alarm with it."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("driftline.react.core.consider", broken)
+    run = Told(PATIENTLY)
+    run.take(tick(0), signal("error:rate"), tick(2 * MINUTE))
+    assert heard(run.said) == ["m performance:open"]
+
+
+def test_an_incident_that_cannot_be_told_keeps_no_other_from_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: call `_tell` by itself in cases.tell_cases."""
+    whole = cases._tell
+
+    def broken(draft: Draft, case: Case) -> None:
+        if case.leader.model == "a":
+            raise ZeroDivisionError
+        whole(draft, case)
+
+    monkeypatch.setattr(cases, "_tell", broken)
+    run = Told(PATIENTLY)
+    run.take(tick(0), signal("error:rate", model="a"), signal("error:rate", model="b"), tick(2 * MINUTE))
+    assert heard(run.said) == ["b performance:open"]

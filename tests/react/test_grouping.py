@@ -118,3 +118,12 @@ def test_a_case_is_forgotten_when_all_of_it_has_ended() -> None:
     run.take(tick(21 * HOUR), tick(27 * HOUR), tick(28 * HOUR))
     assert heard(run.said)[-1] == "m0 data:resolved"
     assert not any(v.closed for m in run.state.models.values() for v in m.versions.values())
+
+
+def test_what_speaks_for_an_ended_leader_is_told_once() -> None:
+    """Mutation: leave `face` out where cases._tell marks what has been told; it is told as news again and again."""
+    run = Told(PATIENTLY)
+    run.take(tick(0), *(signal(A, model=f"m{i}", at=i) for i in range(2)), tick(2 * MINUTE))
+    run.take(*(signal(A, 2, "resolved", model=f"m{i}", at=20 * MINUTE) for i in range(2)), tick(25 * MINUTE))
+    run.take(signal(A, 3, model="m1", at=70 * MINUTE), *(tick((70 + i) * MINUTE) for i in range(50)))
+    assert heard(run.said) == ["m0 data:open", "m0 data:resolved", "m1 data:reopened"]

@@ -74,6 +74,22 @@ def test_it_is_repeated_while_it_lasts_and_nobody_answers() -> None:
     assert [(a.status, a.by) for a in told(said)] == [("acknowledged", "ann")]
 
 
+def test_who_acknowledges_before_anybody_was_told_is_not_asked_again() -> None:
+    """Mutation: forget `acked` at the first telling in due.heard; it escalates although somebody is on it."""
+    run = Told(PATIENTLY)
+    run.take(tick(0), signal(A))
+    (alert,) = alerts(run.said)
+    run.take(ack("c1", alert.incident), *(tick(i * MINUTE) for i in range(1, 3 * 60)))
+    assert [(a.status, a.by) for a in told(run.said)] == [("open", "ann")]
+    run.take(signal(A, 2, "resolved", at=4 * HOUR), tick(5 * HOUR), signal(A, 3, at=6 * HOUR))
+    run.take(ack("c2", alert.incident, by="bob"), *(tick(6 * HOUR + i * MINUTE) for i in range(1, 3 * 60)))
+    assert [(a.status, a.by) for a in told(run.said)][1:] == [
+        ("resolved", None),
+        ("reopened", None),
+        ("acknowledged", "bob"),
+    ]
+
+
 def test_a_graver_alarm_does_not_wait() -> None:
     """Mutation: leave `graver` out of due; it waits for the gap."""
     run = Told(AT_ONCE)

@@ -11,6 +11,7 @@ from driftline.react.causes import cause_of
 from driftline.react.core import Message
 from driftline.react.settings import Maintenance, ReactSettings, Timing
 from driftline.react.silences import fits
+from driftline.react.standing import standings
 from driftline.react.subject import Subject
 from react.hearing import AT_ONCE, PATIENTLY, Same, ack, expire, heard, resolve, silence, told
 from react.making import DAY, HOUR, MINUTE, T0, Told, alerts, signal, tick
@@ -59,7 +60,25 @@ def test_the_end_of_what_people_heard_is_told_after_the_silence() -> None:
     run = Told(AT_ONCE)
     run.take(signal(A), silence("s1", Match(cause="data")))
     assert heard(run.take(signal(A, 2, "resolved", at=HOUR), tick(20 * HOUR))) == []
-    assert heard(run.take(expire("c2", "s1"), tick(21 * HOUR))) == ["m data:resolved"]
+    assert [one.held is not None for one in standings(run.state, run.settings)] == [True]
+    (told_late,) = told(run.take(expire("c2", "s1"), tick(21 * HOUR)))
+    assert (told_late.status, told_late.time, told_late.closed) == ("resolved", T0 + 21 * HOUR, T0 + HOUR)
+
+
+def test_what_has_ended_and_was_told_is_not_said_to_be_held() -> None:
+    """And what is open comes first, the gravest first."""
+    run = Told(AT_ONCE)
+    run.take(signal(A), signal(A, 2, "resolved", at=1), signal("error:rate", at=2), signal("score:mean", at=3))
+    run.take(silence("s1", Match(model="m")))
+    found = standings(run.state, run.settings)
+    assert [one.cause for one in found] == ["performance", "prediction", "data"]
+    assert [one.held is None for one in found] == [False, False, True]
+
+
+def test_a_silence_that_cannot_be_is_refused_in_words() -> None:
+    run = Told(AT_ONCE)
+    run.take(tick(0), silence("s1", Match(model="m"), lasts=-HOUR))
+    assert "which is 14 November 2023 22:13 UTC in event time" in run.state.policy.outcomes["s1"]
 
 
 def test_a_silence_may_begin_later() -> None:

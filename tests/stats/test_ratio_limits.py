@@ -13,6 +13,7 @@ from scipy.stats import binom
 
 from driftline.contracts.events import Prediction
 from driftline.ingest.columns import BlockMaker, FeatureColumns, prediction_rows
+from driftline.react.notify.hiding import hidden_text
 from driftline.stats.block import PaneCounts, add_block
 from driftline.stats.change import Change
 from driftline.stats.codec import pack_arrays, unpack_arrays
@@ -187,10 +188,11 @@ def test_a_broken_limit_is_told_with_both_groups_and_resolved() -> None:
         "error",
     )
     assert alarm.effect is not None and alarm.evidence is not None
-    assert alarm.effect.witness == "positive rate of F over that of M"
+    assert alarm.effect.witness == 'positive rate of "F" over that of "M"'
     assert alarm.effect.current.low < 0.6 < alarm.effect.current.high < 0.8
     assert 40 <= (alarm.onset - REFERENCE.judged_from) / PANE <= 55
-    assert "of at least 0.8: " in alarm.sentence and "with F against" in alarm.sentence
+    assert "of at least 0.8: " in alarm.sentence and 'with "F" against' in alarm.sentence
+    assert '"' not in hidden_text(alarm.sentence) + hidden_text(alarm.effect.witness)
     assert resolved.state == "resolved" and resolved.effect is not None
     assert resolved.effect.current.value > 0.8
     (line,) = limits.describe()

@@ -2,7 +2,7 @@
 
     driftline demo --report demo.json
     python docs/examples/notifications/render.py demo.json out/
-    chromium --headless --window-size=760,610 --screenshot=slack.png out/slack.html
+    chromium --headless --window-size=760,600 --screenshot=slack.png out/slack.html
 
 Slack's and PagerDuty's own pages differ in fonts and colours, not in what they say.
 """

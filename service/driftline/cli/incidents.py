@@ -64,7 +64,7 @@ def list_(
         return
     table = Table("id", "severity", "model", "cause", "stands", "since", "what")
     for one in shown:
-        where = printable(f"{one.model} {one.version}".strip()) or "driftline"
+        where = printable(f"{one.model} {one.version}") if one.model else "Driftline"
         stands = one.status if one.held is None else f"{one.status}, held"
         colour = {"critical": "bold red", "error": "red"}.get(one.severity, "")
         table.add_row(

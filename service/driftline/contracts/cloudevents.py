@@ -14,7 +14,7 @@ import msgspec
 from driftline.contracts.envelope import MAJOR, TYPE_PREFIX, open_envelope
 from driftline.contracts.limits import Limits
 from driftline.contracts.loose import read_object
-from driftline.contracts.reactions import Alert, Command, RetrainingRequested
+from driftline.contracts.reactions import Alert, Command, Match, RetrainingRequested
 from driftline.contracts.reasons import Reason, poison
 from driftline.contracts.records import DeadLetter, Lifecycle, Signal
 from driftline.contracts.times import rfc3339
@@ -33,6 +33,8 @@ WHATS: Final[dict[type[Any], str]] = {
 }
 """The middle of io.driftline.<what>.v1, by record."""
 
+MAX_REMEMBERED: Final = 1_024
+"""Characters of an id or a name that react keeps: a monitor's, the longest, is that of a column and a kind."""
 _MAX_BYTES: Final = Limits().max_bytes
 _T = TypeVar("_T", Signal, DeadLetter, Lifecycle, Alert, RetrainingRequested, Command)
 _encode: Final = msgspec.json.Encoder().encode
@@ -76,7 +78,11 @@ def decode_lifecycle(value: bytes | None, headers: Iterable[tuple[str, bytes]] =
     """The lifecycle event of a record of the `lifecycle` topic. Raises Poison.
 
     Whoever trains and deploys writes it: plain JSON and both modes of CloudEvents are read."""
-    return _decode(Lifecycle, value, headers)
+    event = _decode(Lifecycle, value, headers)
+    _short(id=event.id, model=event.model, version=event.version, request=event.request)
+    if not event.model:
+        raise poison(Reason.LENGTH, "model: it is empty, which is what Driftline calls itself")
+    return event
 
 
 def decode_alert(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Alert:
@@ -91,7 +97,19 @@ def decode_retraining(value: bytes | None, headers: Iterable[tuple[str, bytes]] 
 
 def decode_command(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Command:
     """The command of a record of the `commands` topic. Raises Poison."""
-    return _decode(Command, value, headers)
+    command = _decode(Command, value, headers)
+    match = command.match or Match()
+    _short(id=command.id, model=command.model, version=command.version)
+    _short(incident=command.incident, silence=command.silence)
+    _short(model=match.model, version=match.version, team=match.team, monitor=match.monitor)
+    return command
+
+
+def _short(**names: str | None) -> None:
+    """What react remembers by name is of bounded length."""
+    for field, name in names.items():
+        if name is not None and len(name) > MAX_REMEMBERED:
+            raise poison(Reason.LENGTH, f"{field}: at most {MAX_REMEMBERED} characters are wanted")
 
 
 def _decode(kind: type[_T], value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> _T:

@@ -42,7 +42,8 @@ class Also(msgspec.Struct, frozen=True, kw_only=True):
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """What people are told of an incident. There is one open incident per model version and cause; each of its
     transitions is one alert. `monitors` are those now in alarm, the gravest first, ten at the most; `count` is of
-    all of them. Times are ms since the epoch, of event time. `evidence` summarises the gravest five.
+    all of them. Times are ms since the epoch, of event time: `time` is of the transition or, where that had to wait,
+    of its telling; `closed` is when it ended, if it has. `evidence` summarises the gravest five.
 
     `part_of`: the incident of another model that this one is told with, because both show the same `upstream`
     column; `also`: those that are told with this one, ten at the most, of `models` in all. `advice`: what to do next.
@@ -61,6 +62,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     opened: int
     time: int
+    closed: int | None = None
     monitors: list[str] = []
     count: int = 0
     onset: int | None = None

@@ -139,7 +139,9 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "severity": "The gravest of its monitors: what it is about, how much has moved, how much that matters.",
         "sentence": "The incident for a person.",
         "opened": "When it was opened, milliseconds of event time since the epoch.",
-        "time": "When this transition was, milliseconds of event time since the epoch.",
+        "time": "When this transition was (that of the telling, where people were told later), milliseconds of event "
+        "time since the epoch.",
+        "closed": "When it ended, milliseconds of event time since the epoch; null while it is open.",
         "monitors": "Monitors now in alarm, the gravest first, ten at the most.",
         "count": "How many monitors are in alarm.",
         "onset": "When the change began, by the earliest estimate of its monitors, milliseconds of event time.",

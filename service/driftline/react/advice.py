@@ -8,7 +8,6 @@ looked into where nobody knows the error.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 from driftline.react.causes import by_gravity, column_of
@@ -17,6 +16,7 @@ from driftline.react.grouping import FEATURES, upstream
 from driftline.react.incident import Incident
 from driftline.react.settings import BUDGET_DAYS
 from driftline.react.state import Model, Version
+from driftline.stats.wording import moment
 
 DAY_MS: Final = 86_400_000
 FRESH_MS: Final = DAY_MS
@@ -77,6 +77,9 @@ def _data(draft: Draft, held: Version, incident: Incident) -> str:
     if changed is not None:
         name = column_of(changed.monitor).removeprefix(FEATURES)
         return f"Investigate: {name} looks like another unit; look at {_pipeline(draft, incident)}."
+    quality = held.incidents.get("quality")
+    if quality is not None:
+        return f"Investigate: look at {_pipeline(draft, quality)} first; what it delivers may explain this."
     errors = held.incidents.get("performance")
     if errors is not None:
         return f"Retrain on data {_since(_onset(errors))}: the errors have risen too."
@@ -96,9 +99,7 @@ def _pipeline(draft: Draft, incident: Incident) -> str:
 
 
 def _since(onset: int | None) -> str:
-    if onset is None:
-        return "since the change"
-    return f"since {datetime.fromtimestamp(onset / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    return "since the change" if onset is None else f"since {moment(onset)}"
 
 
 def _onset(incident: Incident) -> int | None:

@@ -11,6 +11,7 @@ Whatever is held stays different from what people have heard, so the tick after 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from driftline.contracts.reactions import AlertStatus
@@ -48,8 +49,8 @@ def tell_cases(draft: Draft) -> None:
     joined = draft.attempt("group", lambda: _group(draft, cases), frozenset[int]())
     for case in cases:
         if id(case) not in joined:
-            _tell(draft, case)
-            _forget(draft, case)
+            draft.attempt("tell", partial(_tell, draft, case), None)
+            draft.attempt("forget", partial(_forget, draft, case), None)
 
 
 def _group(draft: Draft, cases: list[Case]) -> frozenset[int]:
@@ -128,10 +129,15 @@ def _tell(draft: Draft, case: Case) -> None:
     case.leader = mutable(draft, case.leader)
     face, *others = [mutable(draft, found) for found in speakers]
     others.sort(key=lambda found: (-rank(found.incident.severity), found.order))
-    say(draft, face, Told(status, None, others=others, key=leader.id, severity=severity, by=leader.acked))
+    closed = None if case.lasts else max(found.incident.closed or 0 for found in case.all)
+    say(
+        draft,
+        face,
+        Told(status, None, others=others, key=leader.id, severity=severity, closed=closed, by=leader.acked),
+    )
     heard(case.leader.incident, status, draft.now, severity)
     case.leader.incident.leads = len(others) if status != "resolved" else 0
-    for found in others:
+    for found in (face, *others):
         found.incident.news = found.incident.untold = False
 
 

@@ -17,6 +17,7 @@ from driftline.react.holding import held
 from driftline.react.incidents import resolve
 from driftline.react.saying import Told, say
 from driftline.react.silences import LONGEST_MS, MAX_SILENCES, Silence
+from driftline.stats.wording import moment
 
 MAX_OUTCOMES: Final = 256
 MAX_WORDS: Final = 1_000
@@ -103,7 +104,9 @@ def _silence(draft: Draft, command: Command) -> str:
     since = command.since if command.since is not None else draft.now
     until = command.until if command.until is not None else since + (command.for_ms or 0)
     if not max(since, draft.now) < until <= draft.now + LONGEST_MS:
-        raise _RefusedError(f"it has to end after now (event time {draft.now}), and within a year")
+        raise _RefusedError(
+            f"it has to end after now, which is {moment(draft.now)} in event time, and within a year"
+        )
     if len(draft.policy.silences) >= MAX_SILENCES:
         raise _RefusedError(f"there are {MAX_SILENCES} silences; end some")
     made = Silence(command.id, match, since, until, command.by, command.reason)

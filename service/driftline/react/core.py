@@ -6,6 +6,7 @@ same reactions, bit for bit, and the ids of what is said are functions of its co
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from driftline.contracts.reactions import Command, Fact
@@ -38,7 +39,7 @@ def react(state: State, message: Message, settings: ReactSettings) -> Reaction:
     if isinstance(message, Signal):
         draft = Draft(state, settings, message.time)
         if take_signal(draft, message) is not None and cause_of(message.monitor) == "performance":
-            consider(draft, message.model, message.version)
+            draft.attempt("retrain", partial(consider, draft, message.model, message.version), None)
     elif isinstance(message, Lifecycle):
         draft = Draft(state, settings)
         take_lifecycle(draft, message)
@@ -55,22 +56,26 @@ def react(state: State, message: Message, settings: ReactSettings) -> Reaction:
 
 
 def _tick(draft: Draft, facts: list[Fact]) -> None:
+    """What fails for one model, or in one part, keeps nothing else from people."""
     by_model: dict[str, dict[str, Fact]] = {}
     for fact in facts:
         by_model.setdefault(fact.model, {})[fact.version] = fact
     for name in draft.names():
-        known = by_model.get(name, {})
-        _learn(draft, name, known)
-        watch(draft, name)
-        compare(draft, name, known)
-        model = draft.look(name)
-        for version in sorted(model.versions) if model else ():
-            consider(draft, name, version)
-    on_schedule(draft)
-    _end_of_service(draft)
-    drop_silences(draft)
-    tell_cases(draft)
-    tell_digests(draft)
+        draft.attempt("retrain", partial(_model, draft, name, by_model.get(name, {})), None)
+    draft.attempt("retrain", partial(on_schedule, draft), None)
+    draft.attempt("service", partial(_end_of_service, draft), None)
+    draft.attempt("silence", partial(drop_silences, draft), None)
+    draft.attempt("tell", partial(tell_cases, draft), None)
+    draft.attempt("digest", partial(tell_digests, draft), None)
+
+
+def _model(draft: Draft, name: str, facts: dict[str, Fact]) -> None:
+    _learn(draft, name, facts)
+    watch(draft, name)
+    compare(draft, name, facts)
+    model = draft.look(name)
+    for version in sorted(model.versions) if model else ():
+        consider(draft, name, version)
 
 
 def _learn(draft: Draft, name: str, facts: dict[str, Fact]) -> None:

@@ -27,7 +27,9 @@ def delivered(state: State, receiver: str, id: str, error: str | None, settings:
         sentence = f"The receiver {receiver} takes notifications again."
         resolve(draft, version, version.incidents["notification"], "", receiver, sentence)
     elif error is not None and not refuses:
-        sentence = f"The receiver {receiver} refuses a notification for good: {error}. It is on its topic."
+        sentence = (
+            f"The receiver {receiver} refuses a notification for good: {error}. The topic has what it was to say."
+        )
         witnessed = Witnessed(
             monitor=f"notify:{receiver}", signal=id, severity="error", sentence=sentence, time=draft.now
         )

@@ -68,7 +68,8 @@ def due(
 
 
 def heard(incident: Incident, status: AlertStatus, now: int, severity: Severity) -> None:
-    """People have been told."""
+    """People have been told. Who has acknowledged it stands until they hear of its end: also one who did so before
+    anybody was told."""
     graver = incident.heard is not None and rank(severity) > rank(incident.heard_severity)
     first = incident.heard is None or incident.heard == "resolved"
     match status:
@@ -82,6 +83,8 @@ def heard(incident: Incident, status: AlertStatus, now: int, severity: Severity)
             pass
     incident.heard = "resolved" if status == "resolved" else "open"
     if first:
-        incident.unacked, incident.acked, incident.escalated = now, None, False
+        incident.unacked, incident.escalated = now, False
+    if status == "resolved":
+        incident.acked = None
     incident.heard_at, incident.news, incident.muted = now, False, False
     incident.heard_severity = max(incident.heard_severity, severity, key=rank)

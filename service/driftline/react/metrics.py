@@ -9,6 +9,7 @@ from driftline.contracts.reactions import Alert
 from driftline.react.causes import rank
 from driftline.react.draft import Note, Said
 from driftline.react.incident import Incident
+from driftline.react.notify.hiding import hidden_text
 from driftline.react.observe import ReactObserver
 from driftline.react.state import Model, State
 from driftline.telemetry.logs import log
@@ -41,6 +42,7 @@ class ReactMetrics(LoopMetrics, ReactObserver):
         )
 
     def said(self, said: Said) -> None:
+        """A log is read by more people than the topic: it names no category and no value, whatever messages may."""
         if isinstance(said, Alert):
             self._metrics.inc("driftline_alerts_total", cause=said.cause, status=said.status)
             log(
@@ -51,7 +53,7 @@ class ReactMetrics(LoopMetrics, ReactObserver):
                 cause=said.cause,
                 status=said.status,
                 severity=said.severity,
-                sentence=said.sentence,
+                sentence=hidden_text(said.sentence),
             )
         else:
             self._metrics.inc("driftline_retraining_requests_total", rule=said.rule)

@@ -23,13 +23,14 @@ Details = dict[str, str | int | float | bool | None]
 @dataclass(frozen=True, slots=True)
 class Told:
     """What an alert says beside how its incident stands. `others`: what is told with it; `key`: the incident that
-    leads them; `severity`: the gravest of them."""
+    leads them; `severity`: the gravest of them; `closed`: when the last of them ended."""
 
     status: AlertStatus
     held: str | None = None
     others: Sequence[Found] = ()
     key: str | None = None
     severity: Severity | None = None
+    closed: int | None = None
     by: str | None = None
     note: str | None = None
     details: Details = field(default_factory=dict)
@@ -52,7 +53,7 @@ def alert_of(draft: Draft, found: Found, told: Told, *, salt: str = "alert") -> 
     part_of = told.key if told.key is not None and told.key != incident.id else None
     if part_of is None and incident.part_of is not None:
         part_of = incident.part_of.incident
-    shared = sorted(upstreams(incident, draft.settings.upstream))
+    shared = draft.attempt("group", lambda: sorted(upstreams(incident, draft.settings.upstream)), list[str]())
     return Alert(
         id=content_id(salt, incident.id, told.status, incident.alerts, *(w.signal for w in ranked)),
         incident=incident.id,
@@ -64,6 +65,7 @@ def alert_of(draft: Draft, found: Found, told: Told, *, salt: str = "alert") -> 
         sentence=_sentence(found, told.others),
         opened=incident.opened,
         time=draft.now,
+        closed=incident.closed if told.closed is None else told.closed,
         monitors=[w.monitor for w in ranked[:MAX_NAMED]],
         count=incident.count,
         onset=min((w.onset for w in ranked if w.onset is not None), default=None),

@@ -9,12 +9,14 @@ from driftline.contracts.reactions import Cause
 from driftline.contracts.records import Severity
 from driftline.react.advice import advice
 from driftline.react.cases import all_cases
-from driftline.react.causes import by_gravity
+from driftline.react.causes import by_gravity, rank
 from driftline.react.draft import Draft
 from driftline.react.grouping import Case, Found
 from driftline.react.holding import held, silenced, subject_of
+from driftline.react.incident import Incident
 from driftline.react.settings import ReactSettings
 from driftline.react.state import State
+from driftline.react.subject import Subject
 
 Stands = Literal["open", "acknowledged", "resolved"]
 
@@ -22,7 +24,8 @@ Stands = Literal["open", "acknowledged", "resolved"]
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One incident. Times are ms since the epoch, of event time. `heard`: how it stood when people were told last;
-    `held`: why nobody is told at present; `told_with`: the incident that leads its case."""
+    `held`: why nobody is told at present, of what has
+    ended where its end is still to be told; `told_with`: the incident that leads its case."""
 
     id: str
     model: str
@@ -49,7 +52,8 @@ class Standing:
 def standings(state: State, settings: ReactSettings) -> list[Standing]:
     """Of all that are remembered: the open ones first, the gravest first."""
     draft = Draft(state, settings)
-    return [_standing(draft, case, found) for case in all_cases(draft) for found in case.all]
+    found = [_standing(draft, case, one) for case in all_cases(draft) for one in case.all]
+    return sorted(found, key=lambda s: (s.status == "resolved", -rank(s.severity), s.opened, s.id))
 
 
 def _standing(draft: Draft, case: Case, found: Found) -> Standing:
@@ -66,7 +70,7 @@ def _standing(draft: Draft, case: Case, found: Found) -> Standing:
         severity=incident.severity,
         team=subject.team,
         sentence=ranked[0].sentence if ranked and found.model else incident.sentence,
-        advice=advice(draft, found.model, found.version, incident),
+        advice=draft.attempt("advice", lambda: advice(draft, found.model, found.version, incident), ""),
         opened=incident.opened,
         closed=incident.closed,
         reopened=incident.reopened,
@@ -76,6 +80,12 @@ def _standing(draft: Draft, case: Case, found: Found) -> Standing:
         heard=leader.heard,
         heard_at=leader.heard_at if leader.heard is not None else None,
         acknowledged_by=leader.acked,
-        held=held(draft, found.model, found.version, incident) if found.open else silenced(draft, subject),
+        held=held(draft, found.model, found.version, incident)
+        if found.open
+        else _kept_back(draft, leader, subject),
         told_with=leader.id if leader is not incident else None,
     )
+
+
+def _kept_back(draft: Draft, leader: Incident, subject: Subject) -> str | None:
+    return silenced(draft, subject) if leader.owed else None

@@ -92,7 +92,7 @@ class RatioLimit:
         """The verdict that is due."""
         rule, ratio = self.rule, self.ratio
         since = int(ratio.since[ratio.leader])
-        one, other = (self.groups.names[g] for g in ratio.pairs[ratio.leader].tolist())
+        one, other = (f'"{self.groups.names[g]}"' for g in ratio.pairs[ratio.leader].tolist())
         (good, n), (others_good, others_n) = ratio.seen[ratio.leader].tolist()
         value, low, high = ratio.ratio(self.row_worth)
         verdict = "beyond" if state == "alarm" else "back within"

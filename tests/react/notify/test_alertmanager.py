@@ -12,9 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from driftline.clock import ManualClock, SystemClock
-from driftline.react.notify.alertmanager import Alertmanager
+from driftline.react.notify.alertmanager import Alertmanager, alerts_of
 from driftline.react.notify.notification import Notification
 from driftline.react.notify.settings import AlertmanagerSettings
 from react.notify.making import EVERY_KIND, NASTY, T0, alert, poster, told, verdict
@@ -139,3 +140,8 @@ async def test_the_real_one_takes_it_and_agrees(real: str) -> None:
         for one in EVERY_KIND:
             await channel.send(one, None)
     await channel.close()
+
+
+def test_what_is_about_driftline_itself_has_a_name_that_reads_well() -> None:
+    about = replace(told(), alert=replace(alert(), model="", version="", cause="service"))
+    assert {one["labels"]["alertname"] for one in alerts_of(about, T0, 1_000)} == {"DriftlineItself"}

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from driftline.clock import ManualClock
+from driftline.react.metrics import ReactMetrics
 from driftline.react.notify.hiding import Discreet, hidden, hidden_text
 from driftline.react.notify.notification import Notification
 from driftline.stats.block import fold_rows
@@ -22,6 +24,8 @@ from driftline.stats.rows import Rows
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.stream_monitors import StreamMonitors
 from driftline.stats.wording import number
+from driftline.telemetry.metrics import Metrics
+from driftline.telemetry.progress import Progress
 from react.notify.making import EVERY_KIND, alert, told, witnessed
 from stats.worlds import PANE, Cells, rows_of
 
@@ -156,3 +160,13 @@ async def test_a_discreet_channel_is_not_told() -> None:
     assert CANARY not in msgspec.json.encode(heard[0][0]).decode()
     assert heard[0][1] == "old"
     await channel.close()
+
+
+def test_no_log_line_has_a_category(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever `notify.values` says. Mutation: log `said.sentence` as it is in `ReactMetrics.said`."""
+    clock = ManualClock(0)
+    observer = ReactMetrics("react", Metrics(process=False), Progress(60, clock), clock)
+    with caplog.at_level("INFO", "driftline"):
+        observer.said(replace(alert(), sentence=f'country: the share of "{CANARY}" fell.'))
+    (line,) = [record.__dict__["fields"] for record in caplog.records]
+    assert line["sentence"] == "country: the share of a category fell."

@@ -164,3 +164,13 @@ def test_the_end_says_how_long_it_lasted_and_advises_nothing() -> None:
     assert "*Lasted*\n60 minutes" in said
     assert "What to do" not in said
     assert said.startswith("✅ Resolved: input data of fraud 7")
+    late = replace(alert("resolved"), closed=T0 + 1_800_000)
+    said = "\n".join(slack.texts(payload_of(message_of(replace(told(), alert=late)))))
+    assert "*Lasted*\n30 minutes" in said
+
+
+def test_what_is_about_driftline_itself_is_of_no_model() -> None:
+    """The version of such an alert is the name of a receiver. Mutation: no `if model` in message.who."""
+    about = replace(alert(), model="", version="team", cause="notification")
+    event = event_of(replace(told(), alert=about), "trigger", pagerduty.KEY)
+    assert event["payload"]["source"] == "Driftline"

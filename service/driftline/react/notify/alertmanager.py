@@ -89,7 +89,7 @@ def _of_alert(notification: Notification, alert: Alert, now_ms: int, valid_ms: i
     message = message_of(notification)
     start = min(max(alert.opened, 0), now_ms)
     labels = {
-        "alertname": f"Driftline{CAUSES[alert.cause].title().replace(' ', '')}",
+        "alertname": f"Driftline{CAUSES[alert.cause].removeprefix('Driftline').title().replace(' ', '')}",
         "cause": alert.cause,
         "incident": notification.key,
         "model": alert.model,

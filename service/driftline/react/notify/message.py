@@ -93,8 +93,8 @@ def message_of(notification: Notification) -> Message:
 
 
 def who(model: str, version: str) -> str:
-    """A model version; Driftline itself has no name."""
-    return f"{line(model, MAX_NAME)} {line(version, MAX_NAME)}".strip() or "Driftline"
+    """A model version. What is about Driftline itself has no model."""
+    return f"{line(model, MAX_NAME)} {line(version, MAX_NAME)}".strip() if model else "Driftline"
 
 
 def state_of(alert: Alert) -> str:
@@ -175,7 +175,7 @@ def _of_alert(alert: Alert) -> Message:
     else:
         facts = [("Opened", moment(alert.opened))]
     if over:
-        facts.append(("Lasted", lasted(alert.time - alert.opened)))
+        facts.append(("Lasted", lasted((alert.time if alert.closed is None else alert.closed) - alert.opened)))
     if first is not None and (sure := sureness(first)):
         facts.append(("How sure", sure))
     if alert.count > 1:
