@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 to 3.13, nothing else. Another interpreter: make test PYTHON=/path/to/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-real mutations bench bench-detection demo format lock up
+.PHONY: help setup check test test-real mutations bench bench-detection demo format lock up engine
 
 PYTHON ?=
 CANDIDATES := python3 python3.13 python3.12 python3.11
@@ -10,18 +10,18 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --pr
 ARGS ?=
 
 help:
-	@echo 'make demo     drift on real data, against a broker and a store that come along (about 3 minutes)'
-	@echo 'make test     all tests, the connected ones included   (ARGS="-k name" for some)'
-	@echo 'make test-real  the connected tests on a real Apache Kafka and Redis (CONTRIBUTING.md says where from)'
-	@echo 'make check    style, types, schemas, generated pages'
-	@echo 'make mutations  whether the fault tests can fail: 50 changes to the code, each must turn one red'
-	@echo 'make bench    what an event costs, beside the ceiling and Faust (about 7 minutes; ARGS=--quick: 2)'
+	@echo 'make demo             drift on real data, against a broker and a store that come along (about 3 minutes)'
+	@echo 'make test             all tests, the connected ones included   (ARGS="-k name" for some)'
+	@echo 'make test-real        the connected tests on a real Apache Kafka and Redis (CONTRIBUTING.md says where from)'
+	@echo 'make check            style, types, schemas, generated pages'
+	@echo 'make mutations        whether the fault tests can fail: some fifty changes to the code, each must turn one red'
+	@echo 'make bench            what an event costs, beside the ceiling and Faust (about 7 minutes; ARGS=--quick: 2)'
 	@echo 'make bench-detection  false alarms and delays of every detector (minutes; FULL=1: a night)'
-	@echo 'make format   bring style, schemas and generated pages up to date'
-	@echo 'make lock     what the image is made of, anew: deploy/*.lock from pyproject.toml (ARGS=--upgrade)'
-	@echo 'make up       all of it in containers, where Docker is at hand (ARGS="--profile demo": with events)'
-	@echo 'make setup    only install, into .venv'
-	@echo 'PYTHON=...    the interpreter to use (3.11 to 3.13; found by itself otherwise)'
+	@echo 'make format           bring style, schemas and generated pages up to date'
+	@echo 'make lock             what the image is made of, anew: deploy/*.lock from pyproject.toml (ARGS=--upgrade)'
+	@echo 'make up               all of it in containers, where Docker is at hand (ARGS="--profile demo": with events)'
+	@echo 'make setup            only install, into .venv'
+	@echo 'PYTHON=...            the interpreter to use (3.11 to 3.13; found by itself otherwise)'
 
 setup: .venv/.dev
 
@@ -65,9 +65,15 @@ lock: | $(BIN)/python
 	$(UV) $(ARGS) deploy/build.in --output-file deploy/build.lock
 	$(UV) $(ARGS) pyproject.toml --extra apprise --extra pictures --output-file deploy/requirements.lock
 
-up: .env
+up: engine .env
 	docker compose $(ARGS) build
 	docker compose $(ARGS) up --detach
+
+engine:
+	@why=; docker compose version > /dev/null 2>&1 || why='there is no docker compose here'; \
+	[ -n "$$why" ] || docker info > /dev/null 2>&1 || why='no Docker engine answers (docker info says why)'; \
+	[ -z "$$why" ] || { echo "make up needs Docker with Compose, and $$why: https://docs.docker.com/engine/install/" >&2; \
+	  echo 'Without Docker: make demo, or driftline run --embedded.' >&2; exit 1; }
 
 # Passwords of its own; what is in .env already stays.
 .env:

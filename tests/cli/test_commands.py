@@ -144,9 +144,9 @@ def test_publish_then_list_then_replay(connected: dict[str, str], tmp_path: Path
     assert base64.b64encode(b'{"a": 1}').decode() not in table.output
 
     dry = invoke("deadletter", "replay", "--dry-run", **connected)
-    assert (dry.exit_code, "would replay 1 records" in dry.output) == (1, True)
+    assert (dry.exit_code, "would replay 1 record to" in dry.output) == (1, True)
     done = invoke("deadletter", "replay", "--reason", "json", **connected)
-    assert (done.exit_code, "replayed 1 records" in done.output) == (0, True)
+    assert (done.exit_code, "replayed 1 record to" in done.output) == (0, True)
     whole = invoke("deadletter", "replay", **connected)
     assert whole.exit_code == 1
     assert "cannot be replayed" in whole.stderr

@@ -13,9 +13,9 @@ from driftline.demo.checks import check_notified
 from driftline.demo.notified import gravest, open_incidents, words
 from driftline.demo.standins import ROUTING_KEY, StandIns
 from driftline.react.notify.message import message_of
-from driftline.react.notify.pagerduty import action_of, event_of
+from driftline.react.notify.pagerduty import action_of, change_of, event_of
 from driftline.react.notify.slack_blocks import payload_of
-from react.notify.making import told
+from react.notify.making import T0, told, verdict
 
 LIFE = [told("open"), told("open", key="i-1"), told("resolved")]
 
@@ -35,6 +35,15 @@ def test_what_is_missing_is_missed(of: int) -> None:
     all_of = sent()
     del all_of[of][-1]
     assert [check.holds for check in check_notified(*all_of)] == [False, True]
+
+
+def test_a_verdict_is_a_change_and_no_incident() -> None:
+    alerts, slack, pagerduty = sent()
+    alerts.append(msgspec.to_builtins(verdict().alert))
+    slack.append(payload_of(message_of(verdict())))
+    assert [check.holds for check in check_notified(alerts, slack, pagerduty)] == [False, True]
+    pagerduty.append(change_of(verdict(), ROUTING_KEY, T0))
+    assert all(check.holds for check in check_notified(alerts, slack, pagerduty))
 
 
 def test_two_incidents_of_one_are_seen() -> None:

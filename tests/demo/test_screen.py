@@ -31,7 +31,7 @@ def test_without_a_terminal_a_line_every_few_seconds() -> None:
         for now in (1.0, 2.0, 5.9):
             screen.show(scene(), now)
     assert file.getvalue().splitlines() == [
-        "10 of 100 events, 12/s; published up to 1 Apr, judged up to 1 Apr; 1 alarms, 1 alerts",
+        "10 of 100 events, 12/s; published up to 1 Apr, judged up to 1 Apr; alarms: 1, alerts: 1",
     ]
 
 

@@ -98,7 +98,9 @@ def test_the_end_is_kept_from_those_who_do_not_want_it() -> None:
         Route("rest", ("chat",)),
     )
     assert routes.told(ALERT, ()) == ["chat", "mail"]
-    assert routes.told(replace(ALERT, status="resolved"), {"mail", "pager"}) == ["chat"]
+    over = replace(ALERT, status="resolved")
+    assert routes.told(over, {"mail", "pager"}) == ["chat"]
+    assert routes.told(replace(over, cause="retraining", details={"verdict": "worse"}), ()) == ["chat", "mail"]
 
 
 def test_an_escalation_is_told_to_more() -> None:

@@ -219,8 +219,9 @@ def replay(
         note(f"{done.unreadable:,} records on {loaded.topics.deadletter} are no dead letters")
     by_reason = ", ".join(f"{printable(name)} {count:,}" for name, count in done.reasons.most_common())
     verb = "would replay" if dry_run else "replayed"
+    records = f"{done.replayed:,} record{'s' * (done.replayed != 1)}"
     out.print(
-        f"{verb} {done.replayed:,} records to {loaded.topics.events[0]}" + (f" ({by_reason})" if by_reason else ""),
+        f"{verb} {records} to {loaded.topics.events[0]}" + (f" ({by_reason})" if by_reason else ""),
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -107,7 +107,7 @@ async def _send(name: str, channel: Channel) -> Outcome:
 @commands.command(
     "routes",
     epilog="Examples: `driftline notify routes fraud-eu`, "
-    "`driftline notify routes fraud-eu --cause quality --severity critical --monitor features.income:missing`",
+    "`driftline notify routes fraud-eu --cause quality --severity critical --monitor features.income:quality`",
 )
 def routes_(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],

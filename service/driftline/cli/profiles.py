@@ -78,10 +78,11 @@ def state_of(profile: Profile, standing: Standing) -> str:
 
 def table_of_profile(profile: Profile) -> Table:
     title = f"{printable(profile.model)} {printable(profile.version)}"
-    table = Table("column", "kind", "values", "pages", title=title)
-    for section in (profile.predictions, profile.pairs):
+    table = Table("of", "column", "kind", "values", "pages", title=title)
+    for stream, section in (("predictions", profile.predictions), ("pairs", profile.pairs)):
         for column in section.monitored if section is not None else ():
-            table.add_row(printable(column.name), column.kind, f"{column.rows:,}", column.why_not or "yes")
+            pages = column.why_not or "yes"
+            table.add_row(stream, printable(column.name), column.kind, f"{column.rows:,}", pages)
     return table
 
 

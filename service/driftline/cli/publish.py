@@ -222,7 +222,7 @@ def publish(
     rate = done.published / max(seconds, 1e-6)
     out.print(
         f"published {done.published:,} events to {loaded.topics.events[0]} ({partitions} partitions) "
-        f"in {seconds:.1f} s, {rate:,.0f}/s" + (f"; {done.refused:,} lines refused" if done.refused else ""),
+        f"in {seconds:.1f} s, {rate:,.0f}/s" + (f"; lines refused: {done.refused:,}" if done.refused else ""),
         highlight=False,
         soft_wrap=True,
     )

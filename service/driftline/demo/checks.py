@@ -11,7 +11,7 @@ from typing import Any, Final
 from driftline.demo.answers import Answers, alert_storms, request_storms, unanswered
 from driftline.demo.audit import LedgerFigures
 from driftline.demo.memory_audit import JoinFigures
-from driftline.demo.notified import missing, open_incidents
+from driftline.demo.notified import is_verdict, missing, open_incidents
 from driftline.demo.processes import Kill
 from driftline.demo.report import Published
 from driftline.demo.settings import COOLDOWN_S
@@ -114,7 +114,8 @@ def check_notified(
     alerts: Sequence[Mapping[str, Any]], slack: Sequence[Mapping[str, Any]], pagerduty: Sequence[Mapping[str, Any]]
 ) -> list[Check]:
     """Whether people heard of it: react was killed in between, and told twice is better than not at all."""
-    incidents = {a["incident"] for a in alerts if not a.get("held") and a["severity"] != "info"}
+    told = [a for a in alerts if not a.get("held") and a["severity"] != "info"]
+    incidents = {a["incident"] for a in told if not is_verdict(a)}
     return [
         _none("Slack and PagerDuty were told of every alert", missing(alerts, slack, pagerduty)),
         _same("PagerDuty has one incident for each of ours", len(open_incidents(pagerduty)), len(incidents)),

@@ -18,16 +18,25 @@ def missing(alerts: Sequence[Payload], slack: Sequence[Payload], pagerduty: Sequ
     """Alerts that people were to be told of and were not, and ends that PagerDuty does not know of."""
     said = [words(payload) for payload in slack]
     actions = [(event.get("dedup_key"), event.get("event_action")) for event in pagerduty]
+    changes = [event["payload"]["summary"] for event in pagerduty if "dedup_key" not in event]
     found = []
     for alert in alerts:
         if alert.get("held") or alert["severity"] == "info" or alert["status"] == "updated":
             continue
         action = _ACTIONS.get(alert["status"], "trigger")
-        if (alert["incident"], action) not in actions:
+        if is_verdict(alert):
+            if not any(alert["sentence"][:100] in summary for summary in changes):
+                found.append(f"PagerDuty has no change of {alert['incident']}")
+        elif (alert["incident"], action) not in actions:
             found.append(f"PagerDuty has no {action} of {alert['incident']}")
         if not any(alert["incident"] in text and alert["sentence"][:100] in text for text in said):
             found.append(f"Slack has nothing of {alert['id']}")
     return found
+
+
+def is_verdict(alert: Payload) -> bool:
+    """What has become of a deployment: no incident, so PagerDuty hears of it as of a change."""
+    return "verdict" in alert.get("details", {})
 
 
 def open_incidents(pagerduty: Sequence[Payload]) -> dict[str, str]:

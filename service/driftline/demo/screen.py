@@ -95,7 +95,7 @@ def line(scene: Scene) -> str:
     alerts = sum(state in ("open", "updated", "resolved") for state, *_ in scene.seen.alerts)
     return (
         f"{scene.done:,} of {scene.total:,} events, {scene.per_second:,.0f}/s; published up to "
-        f"{day(scene.event_time)}, judged up to {_judged(scene)}; {alarms} alarms, {alerts} alerts"
+        f"{_published(scene)}, judged up to {_judged(scene)}; alarms: {alarms}, alerts: {alerts}"
     )
 
 
@@ -108,7 +108,7 @@ def picture(scene: Scene, height: int) -> RenderableType:
             ProgressBar(scene.total, scene.done, width=_BAR),
             f"{scene.done:,} events",
             f"{scene.per_second:,.0f}/s",
-            f"published: {day(scene.event_time)}",
+            f"published: {_published(scene)}",
             f"judged: {_judged(scene)}",
         )
         parts.append(facts)
@@ -137,6 +137,10 @@ def _said(said: Sequence[tuple[str, str, int, str]], shown: int) -> RenderableTy
         for state, _, time, sentence in said[-shown:]
     ]
     return Group(*lines) if lines else Text("none yet", style="dim")
+
+
+def _published(scene: Scene) -> str:
+    return day(scene.event_time) if scene.done else "-"
 
 
 def _judged(scene: Scene) -> str:
@@ -171,7 +175,7 @@ def show_report(console: Console, report: Report, checks: Sequence[Check]) -> No
     ):
         figures.add_row(name.replace("_", " "), f"{getattr(report, name):,}")
     latency = report.signal_latency_s
-    figures.add_row("signal latency, p50 / p99", f"{_seconds(latency['p50'])} / {_seconds(latency['p99'])}")
+    figures.add_row("last event to signal, p50 / p99", f"{_seconds(latency['p50'])} / {_seconds(latency['p99'])}")
     for version, counts in report.by_version.items():
         figures.add_row(f"predictions counted, {version}", f"{counts['predictions']:,}")
     for kill in report.kills:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from driftline.contracts.reactions import Cause, Witnessed
+from driftline.contracts.reactions import Alert, Cause, Witnessed
 from driftline.contracts.records import Severity
 
 _ERRORS: Final = frozenset({"error", "loss", "abs_error", "false_negative", "false_positive", "false_discovery"})
@@ -47,3 +47,8 @@ def gravest(severities: Iterable[Severity]) -> Severity:
 def by_gravity(firing: Iterable[Witnessed]) -> list[Witnessed]:
     """The gravest first; among equals the one with more evidence, then by name."""
     return sorted(firing, key=lambda w: (-rank(w.severity), -(w.log_evidence or 0.0), w.monitor))
+
+
+def compared(alert: Alert) -> bool:
+    """Whether it says what has become of a deployment. Its incident was never open, so nothing is over by it."""
+    return alert.cause == "retraining" and "verdict" in alert.details

@@ -12,7 +12,7 @@ from typing import Final
 
 from driftline.contracts.reactions import Alert, Cause
 from driftline.contracts.records import Severity
-from driftline.react.causes import rank
+from driftline.react.causes import compared, rank
 from driftline.react.settings import DigestPlan, Timing
 from driftline.react.subject import Subject, of_alert
 
@@ -126,7 +126,7 @@ class RouteTable:
 
 
 def _wants(route: Route, alert: Alert) -> bool:
-    return route.resolved or alert.status != "resolved"
+    return route.resolved or alert.status != "resolved" or compared(alert)
 
 
 def _of(route: Route, alert: Alert) -> list[str]:

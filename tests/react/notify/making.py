@@ -126,6 +126,26 @@ def request() -> RetrainingRequested:
     )
 
 
+def verdict(severity: Severity = "error") -> Notification:
+    """What has become of a deployment, as `react/comparison.py` says it."""
+    said = Alert(
+        id="c-1",
+        incident="c-1",
+        model="fraud",
+        version="8",
+        cause="retraining",
+        status="resolved",
+        severity=severity,
+        sentence="Retraining made it worse: the error of fraud 8 is 24.4 % over 5,999 pairs on 7 days.",
+        opened=T0,
+        time=T0 + 168 * HOUR,
+        request="r-1",
+        advice="Roll back to fraud 7.",
+        details={"verdict": "worse"},
+    )
+    return Notification(id="n-6", receiver="team", key="c-1", alert=said)
+
+
 def event(what: LifecycleWhat = "deployed") -> Lifecycle:
     return Lifecycle(id="l-1", what=what, model="fraud", version="8", time=T0, details={"by": "ci"})
 
@@ -137,6 +157,7 @@ EVERY_KIND: Final = [
     Notification(id="n-3", receiver="team", key="l-1", event=event()),
     Notification(id="n-4", receiver="team", key="d-1", digest=[alert(), alert("resolved", "error", id="a-2")]),
     Notification(id="n-5", receiver="team", key="t-1", test=True),
+    verdict(),
 ]
 
 NASTY: Final = [

@@ -18,14 +18,14 @@ from driftline.clock import ManualClock, SystemClock
 from driftline.react.notify.alertmanager import Alertmanager, alerts_of
 from driftline.react.notify.notification import Notification
 from driftline.react.notify.settings import AlertmanagerSettings
-from react.notify.making import EVERY_KIND, NASTY, T0, alert, poster, told
+from react.notify.making import EVERY_KIND, NASTY, T0, alert, poster, told, verdict
 from support.receivers import alertmanager
 
 BINARY = shutil.which("alertmanager") or shutil.which("prometheus-alertmanager")
 
 
 async def test_an_incident_fires_until_it_is_over() -> None:
-    """Mutation: send only the present severity in `alertmanager._severities`; warning and critical both fire."""
+    """Mutation: send only the present severity in `alertmanager._of_alert`; warning and critical both fire."""
     clock = ManualClock(T0)
     async with alertmanager.Alertmanager(clock) as service:
         channel = Alertmanager(AlertmanagerSettings(service.base), poster(), clock)
@@ -42,8 +42,19 @@ async def test_an_incident_fires_until_it_is_over() -> None:
         await channel.close()
 
 
+async def test_what_has_become_of_a_deployment_is_shown_for_a_while() -> None:
+    clock = ManualClock(T0)
+    async with alertmanager.Alertmanager(clock) as service:
+        channel = Alertmanager(AlertmanagerSettings(service.base), poster(), clock)
+        await channel.send(verdict(), None)
+        assert [one["severity"] for one in service.firing()] == ["error"]
+        clock.advance(3_601.0)
+        assert service.firing() == []
+        await channel.close()
+
+
 async def test_what_is_repeated_outlives_a_restart_and_what_is_not_ends() -> None:
-    """Mutation: `endsAt` of now in `alertmanager._severities`; nothing ever fires."""
+    """Mutation: `endsAt` of now in `alertmanager._of_alert`; nothing ever fires."""
     clock = ManualClock(T0)
     async with alertmanager.Alertmanager(clock) as service:
         channel = Alertmanager(AlertmanagerSettings(service.base, valid_s=7_200.0), poster(), clock)

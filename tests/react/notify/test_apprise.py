@@ -44,7 +44,7 @@ async def test_every_kind_is_told() -> None:
         for one in EVERY_KIND:
             await channel.send(one, None)
         assert [one.json["type"] for one in service.requests] == [
-            *("failure", "success", "info", "info", "failure", "info")
+            *("failure", "success", "info", "info", "failure", "info", "failure")
         ]
         said = service.requests[0].json
         assert said["title"] == "Critical: input data of fraud 7"

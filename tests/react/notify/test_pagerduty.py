@@ -12,7 +12,7 @@ from driftline.contracts.reactions import AlertStatus
 from driftline.react.notify.notification import TryLater
 from driftline.react.notify.pagerduty import PagerDuty, timestamp
 from driftline.react.notify.settings import PagerDutySettings
-from react.notify.making import EVERY_KIND, T0, poster, told
+from react.notify.making import EVERY_KIND, T0, poster, told, verdict
 from support.receivers import pagerduty
 
 
@@ -53,15 +53,18 @@ async def test_an_ambiguous_time_out_is_still_one_incident() -> None:
 
 
 async def test_what_is_no_alert_pages_nobody() -> None:
+    """Mutation: `compared` is False in `message.py`; PagerDuty is sent the end of an incident that it never saw."""
     async with pair() as (service, channel):
-        for one in EVERY_KIND[2:5]:
+        for one in (*EVERY_KIND[2:5], verdict()):
             await channel.send(one, None)
         assert service.incidents == []
         assert [one["payload"]["summary"].partition(":")[0] for one in service.changes] == [
             "Retraining requested",
             "Deployed",
             "Digest",
+            "Compared with its predecessor",
         ]
+        assert service.changes[3]["payload"]["custom_details"]["What to do"] == "Roll back to fraud 7."
         assert service.changes[1]["payload"]["timestamp"] == "2024-04-01T09:00:00.000Z"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Literal
 
 import orjson
+
+from support.listener import Listener
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,16 @@ def busy(wait: str | None = None, status: int = 429) -> Reply:
     return Reply(status, b"busy", {} if wait is None else {"retry-after": wait})
 
 
-class Service:
+class Service(Listener):
     """`answer` is the service. `trouble` comes first, one a request; `down` is for all of them until it is None,
     `down_at` for those whose path holds a word."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.requests: list[Request] = []
         self.trouble: deque[Trouble] = deque()
         self.down: Trouble | None = None
         self.down_at: dict[str, Trouble] = {}
-        self.port = 0
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._arrived = asyncio.Event()
 
     def answer(self, request: Request) -> Reply:
@@ -70,33 +69,7 @@ class Service:
                 self._arrived.clear()
                 await self._arrived.wait()
 
-    async def __aenter__(self) -> Any:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**20)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._one(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         method, path, _ = head[0].split()
         headers = {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in head[1:] if line)}

@@ -18,6 +18,7 @@ import orjson
 from driftline.clock import Clock
 from driftline.contracts.reactions import Alert
 from driftline.contracts.records import Severity
+from driftline.react.causes import compared
 from driftline.react.notify.answers import expect_taken
 from driftline.react.notify.http import Poster
 from driftline.react.notify.message import CAUSES, Message, message_of
@@ -67,12 +68,12 @@ class Alertmanager:
 def alerts_of(notification: Notification, now_ms: int, valid_ms: int) -> list[dict[str, Any]]:
     """What is posted. A digest is its alerts: Alertmanager makes its own digests."""
     if notification.alert is not None:
-        return _severities(notification, notification.alert, now_ms, valid_ms)
+        return _of_alert(notification, notification.alert, now_ms, valid_ms)
     if notification.digest:
         found = []
         for alert in notification.digest:
             one = Notification(id=alert.id, receiver=notification.receiver, key=alert.incident, alert=alert)
-            found += _severities(one, alert, now_ms, valid_ms)
+            found += _of_alert(one, alert, now_ms, valid_ms)
         return found
     message, told = message_of(notification), notification.request or notification.event
     labels = {"alertname": "DriftlineTest", "severity": "info", "incident": notification.key}
@@ -82,8 +83,9 @@ def alerts_of(notification: Notification, now_ms: int, valid_ms: int) -> list[di
     return [_alert(labels, message, now_ms, now_ms, now_ms + BRIEF_MS)]
 
 
-def _severities(notification: Notification, alert: Alert, now_ms: int, valid_ms: int) -> list[dict[str, Any]]:
-    """The alert as it is, and the end of it in the severities it has not."""
+def _of_alert(notification: Notification, alert: Alert, now_ms: int, valid_ms: int) -> list[dict[str, Any]]:
+    """The alert as it is, and the end of it in the severities it has not. What has become of a deployment is shown
+    as long as a deployment is."""
     message = message_of(notification)
     start = min(max(alert.opened, 0), now_ms)
     labels = {
@@ -94,6 +96,9 @@ def _severities(notification: Notification, alert: Alert, now_ms: int, valid_ms:
         "version": alert.version,
         "team": alert.team or "",
     }
+    if compared(alert):
+        labels |= {"severity": alert.severity}
+        return [_alert(labels, message, now_ms, now_ms + BRIEF_MS, None)]
     found = []
     for severity in _SEVERITIES:
         fires = severity == alert.severity and alert.status != "resolved"

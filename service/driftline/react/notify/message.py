@@ -13,7 +13,7 @@ from typing import Final
 
 from driftline.contracts.reactions import Alert, AlertStatus, Cause, RetrainingRequested, Witnessed
 from driftline.contracts.records import Effect, Lifecycle, LifecycleWhat, Severity
-from driftline.react.causes import gravest, rank
+from driftline.react.causes import compared, gravest, rank
 from driftline.react.notify.notification import Notification
 from driftline.react.notify.text import cut, line
 from driftline.stats.wording import moment
@@ -55,7 +55,7 @@ _BARS: Final = "▁▂▃▄▅▆▇█"
 class Message:
     """`title`: what and how grave; `sentence`: what moved, since when, how much. `facts`: (name, value), ten at the
     most. `more`: one line for each other thing of the same; `bars`: (then, now) as text, of as many characters.
-    `status` None: no alert. `effect`: what a picture can be drawn of, and `subject` what it is about."""
+    `status` None: nothing opens or ends. `effect`: what a picture can be drawn of, and `subject` what it is about."""
 
     title: str
     sentence: str
@@ -117,6 +117,8 @@ def state_of(alert: Alert) -> str:
 
 def title_of(alert: Alert) -> str:
     about = who(alert.model, alert.version)
+    if compared(alert):
+        return cut(f"Compared with its predecessor: {about}", MAX_TITLE)
     cause = CAUSES[alert.cause]
     return cut(f"{state_of(alert)}: {cause}" + (f" of {about}" if alert.model else ""), MAX_TITLE)
 
@@ -165,8 +167,14 @@ def sparks(effect: Effect | None) -> tuple[str, str] | None:
 
 def _of_alert(alert: Alert) -> Message:
     first = alert.evidence[0] if alert.evidence else None
-    facts = [("Since", moment(alert.onset)) if alert.onset is not None else ("Opened", moment(alert.opened))]
-    if alert.status == "resolved":
+    over = alert.status == "resolved" and not compared(alert)
+    if compared(alert):
+        facts = [("Deployed", moment(alert.opened))]
+    elif alert.onset is not None:
+        facts = [("Since", moment(alert.onset))]
+    else:
+        facts = [("Opened", moment(alert.opened))]
+    if over:
         facts.append(("Lasted", lasted((alert.time if alert.closed is None else alert.closed) - alert.opened)))
     if first is not None and (sure := sureness(first)):
         facts.append(("How sure", sure))
@@ -195,11 +203,11 @@ def _of_alert(alert: Alert) -> Message:
         title=title_of(alert),
         sentence=line(alert.sentence, MAX_SENTENCE),
         severity=alert.severity,
-        status=alert.status,
+        status=None if compared(alert) else alert.status,
         facts=_facts(facts),
         more_title=title if more else "",
         more=_lines(more, count),
-        advice=line(alert.advice, MAX_SENTENCE) if alert.status != "resolved" else "",
+        advice="" if over else line(alert.advice, MAX_SENTENCE),
         bars=sparks(first.effect) if first else None,
         subject=line(first.monitor.rpartition(":")[0], MAX_NAME) if first else "",
         effect=first.effect if first else None,

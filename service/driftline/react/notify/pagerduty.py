@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from driftline.clock import Clock
+from driftline.react.causes import compared
 from driftline.react.notify.answers import expect_taken
 from driftline.react.notify.http import Poster
 from driftline.react.notify.message import CAUSES, Message, message_of, who
@@ -47,7 +48,7 @@ class PagerDuty:
             actions: tuple[Action, ...] = ("trigger", "resolve")
             for action in actions:
                 await self._post("enqueue", event_of(notification, action, key))
-        elif notification.alert is not None:
+        elif notification.alert is not None and not compared(notification.alert):
             await self._post("enqueue", event_of(notification, action_of(notification), key))
         else:
             await self._post("change/enqueue", change_of(notification, key, self._clock.now_ms()))
@@ -92,7 +93,7 @@ def event_of(notification: Notification, action: Action, routing_key: str) -> Ev
 def change_of(notification: Notification, routing_key: str, now_ms: int) -> Event:
     """A change event, for what has happened and needs nobody."""
     message = message_of(notification)
-    told = notification.event or notification.request
+    told = notification.event or notification.request or notification.alert
     payload = {
         "summary": _summary(message),
         "source": _field(who(told.model, told.version) if told is not None else "Driftline"),
