@@ -143,6 +143,9 @@ def setup(
             root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.DEBUG if level == "DEBUG" else logging.WARNING)
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in _TALKATIVE:  # not by their level: what Apprise logs is how it says why a message was not taken
+        library = logging.getLogger(name)
+        library.propagate = False
+        if not library.handlers:
+            library.addHandler(logging.NullHandler())
     _logger.setLevel(level)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
@@ -14,6 +15,7 @@ from driftline.react.notify.apprise_channel import AppriseChannel, defanged, tex
 from driftline.react.notify.message import Message, message_of
 from driftline.react.notify.notification import Refused, TryLater
 from driftline.react.notify.settings import AppriseSettings
+from driftline.telemetry.logs import setup
 from react.notify.making import EVERY_KIND, told
 from support.receivers.http import Reply, Service, Trouble, busy
 
@@ -22,6 +24,19 @@ pytest.importorskip("apprise")
 
 async def _none(message: Message) -> bytes | None:
     return None
+
+
+@contextmanager
+def as_a_stage_logs() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("driftline")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    setup("INFO", "json", stream=io.StringIO())
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
 
 
 @asynccontextmanager
@@ -63,11 +78,13 @@ async def test_row_42_what_may_pass_is_tried_again(trouble: Reply) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 404])
 async def test_row_42_what_is_final(status: int) -> None:
-    """Mutation: never Refused in `AppriseChannel._call`; a wrong password is tried for ever."""
-    async with pair() as ((service,), channel):
-        service.down = Reply(status)
-        with pytest.raises(Refused, match=str(status)):
-            await channel.send(told(), None)
+    """As a stage runs: with its logs set up. Mutations: never Refused in `AppriseChannel._call`; the level of Apprise's
+    log is CRITICAL in `logs.setup`. A wrong password is tried for ever."""
+    with as_a_stage_logs():
+        async with pair() as ((service,), channel):
+            service.down = Reply(status)
+            with pytest.raises(Refused, match=str(status)):
+                await channel.send(told(), None)
 
 
 async def test_row_44_no_redirect_is_followed() -> None:
