@@ -2,119 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftline.contracts.blocks import BinnedBlock
-from driftline.errors import StateCorrupt, StateTooNew
 from driftline.stats.block import MAX_EXTRA, OTHERS, PaneCounts, add_block, fold_rows, read_block, rows_to_blocks
-from driftline.stats.codec import pack, unpack
-from driftline.stats.codes import CODES, MISSING, NON_FINITE, WRONG_TYPE
-from driftline.stats.embedding import FEATURES, UNIT, learn_embedding
-from driftline.stats.encode import CHUNK, encode_cells
-from driftline.stats.grid import MOMENT_UNIT, Grid, learn_grid
-from driftline.stats.layout import CELLS, DENSE, FEW, ROWS, SPARSE, encode_moments
+from driftline.stats.codes import MISSING
+from driftline.stats.embedding import FEATURES
+from driftline.stats.encode import CHUNK
+from driftline.stats.grid import MOMENT_UNIT, learn_grid
+from driftline.stats.layout import CELLS, DENSE, FEW, SPARSE
 from driftline.stats.rows import Column, Rows
-
-PANE = 10_000
-
-
-def make_rows(n: int, seed: int, *, panes: int = 3, dirty: bool = True, extra: bool = True) -> Rows:
-    """Rows of every kind of column and cell, around time 0."""
-    rng = np.random.default_rng(seed)
-
-    def status(share: float) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-        codes = rng.choice([MISSING, WRONG_TYPE, NON_FINITE], n).astype(np.uint8)
-        return np.where(rng.random(n) < share, codes, 0).astype(np.uint8)
-
-    lost = status(0.1) if dirty else np.zeros(n, np.uint8)
-    spoken = dirty & (rng.random(n) < 0.1) & (lost == 0)
-    number = np.where((lost != 0) | spoken, np.nan, rng.normal(5, 2, n))
-    words: list[str | None] = ["odd" if said else None for said in spoken.tolist()]
-    category: list[str | None] = [f"v{i}" for i in rng.integers(0, 12, n)]
-    columns = {
-        "number": Column(number, words if dirty else None, lost if dirty else None),
-        "clean": Column(rng.lognormal(0, 1, n)),
-        "category": Column(np.full(n, np.nan), category),
-        "error": Column(rng.integers(0, 2, n).astype(np.float64)),
-    }
-    if extra:
-        columns["new"] = Column(np.where(rng.random(n) < 0.5, 1.0, np.nan))
-    times = rng.integers(-panes * PANE // 2, panes * PANE // 2 + 1, n)
-    return Rows(times.astype(np.int64), rng.integers(0, 2**63, n).astype(np.uint64), columns)
-
-
-def embedded(rows: Rows) -> Grid:
-    """A grid that also sums up what all of its columns do together."""
-    grid = learn_grid(rows, PANE)
-    codes = np.ascontiguousarray(encode_cells(grid, rows).T)
-    counts = np.stack([np.bincount(column, minlength=CODES) for column in codes])
-    return msgspec.structs.replace(grid, embedding=learn_embedding(counts, [c.codes for c in grid.columns], codes))
-
-
-GRID = embedded(make_rows(2_000, 0, extra=False))
-F = len(GRID.columns)
-
-
-def joined(blocks: Iterable[BinnedBlock]) -> dict[int, PaneCounts]:
-    panes: dict[int, PaneCounts] = {}
-    for block in blocks:
-        add_block(panes.setdefault(block.pane, PaneCounts.empty(F, FEATURES)), block, GRID)
-    return panes
-
-
-def blocks_of(rows: Rows) -> list[BinnedBlock]:
-    return rows_to_blocks(GRID, rows, "m", "1", "predictions")
-
-
-def joint_by_hand(codes: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """The features of one row: cosines of 4,096ths of a turn, of whole numbers."""
-    embedding = GRID.embedding
-    assert embedding is not None
-    scores = [int(embedding.table[i, codes[column]]) for i, column in enumerate(embedding.columns)]
-    *w, phases = embedding.frequencies.astype(int).tolist()
-    found = []
-    for j in range(FEATURES):
-        turned = sum(score * w[i][j] for i, score in enumerate(scores)) + phases[j]
-        found.append(round(math.cos(2.0 * math.pi * (turned // 16 % 4_096) / 4_096) * UNIT))
-    return np.array(found, np.int64)
-
-
-def by_hand(rows: Rows) -> dict[int, PaneCounts]:
-    """The same counts, one cell at a time."""
-    panes: dict[int, PaneCounts] = {}
-    for i in range(rows.n):
-        start = int(rows.times[i]) // PANE * PANE
-        pane = panes.setdefault(start, PaneCounts.empty(F, FEATURES))
-        pane.n += 1
-        row = []
-        for j, column in enumerate(GRID.columns):
-            cells = rows.columns[column.name]
-            number = float(cells.numbers[i])
-            text = cells.texts[i] if cells.texts else None
-            status = int(cells.status[i]) if cells.status is not None else 0
-            if column.kind == "categorical":
-                code = column.table[text] if text is not None else status or MISSING
-            elif number == number:
-                code = (
-                    sum(edge <= number for edge in column.edge_values) if column.kind == "numeric" else int(number)
-                )
-                z = round((number - column.center) / column.scale * MOMENT_UNIT)
-                pane.moments[j] += (z, round(z * z / MOMENT_UNIT))
-            else:
-                code = status or (WRONG_TYPE if text is not None else MISSING)
-            pane.counts[j, code] += 1
-            row.append(code)
-        pane.joint += joint_by_hand(row)
-        if "new" in rows.columns and not np.isnan(rows.columns["new"].numbers[i]):
-            pane.extra["new"] = pane.extra.get("new", 0) + 1
-    return panes
+from stats.block_making import (
+    GRID,
+    PANE,
+    F,
+    as_rows,
+    blocks_of,
+    by_hand,
+    joined,
+    make_rows,
+)
 
 
 def test_counts_are_those_of_a_count_by_hand() -> None:
@@ -129,22 +39,6 @@ def test_binning_at_ingest_equals_binning_at_judge(n: int) -> None:
     assert joined(blocks_of(rows)) == fold_rows(GRID, rows)
     for pane in fold_rows(GRID, rows).values():
         np.testing.assert_array_equal(pane.counts.sum(axis=1), pane.n)
-
-
-def as_rows(rows: Rows) -> list[BinnedBlock]:
-    """One block a pane in layout ROWS."""
-    codes = encode_cells(GRID, rows)
-    blocks = []
-    for pane, counts in fold_rows(GRID, rows).items():
-        there = rows.times // PANE * PANE == pane
-        moments = encode_moments(counts.moments[GRID.measured])
-        blocks.append(
-            BinnedBlock(
-                *("m", "1", "predictions", GRID.id, pane, counts.n, ROWS),
-                *(codes[there].tobytes(), b"", moments, counts.extra),
-            )
-        )
-    return blocks
 
 
 @given(n=st.integers(1, FEW), seed=st.integers(0, 2**32 - 1), shuffle=st.integers(0, 2**32 - 1))
@@ -303,116 +197,3 @@ def test_a_z_out_of_all_bounds_is_clipped() -> None:
     pane = fold_rows(GRID, rows)[0]
     assert pane.moments[GRID.index["clean"]].tolist() == [0, 2 * 1_000_000 * MOMENT_UNIT]
     assert joined(blocks_of(rows))[0] == pane
-
-
-def some_block(n: int = 60) -> BinnedBlock:
-    rows = make_rows(n, 1)
-    rows.times[:] = 0
-    return blocks_of(rows)[0]
-
-
-def refused(block: BinnedBlock, **wrong: object) -> None:
-    pane = PaneCounts.empty(F, FEATURES)
-    with pytest.raises(StateCorrupt):
-        add_block(pane, msgspec.structs.replace(block, **wrong), GRID)
-    assert pane == PaneCounts.empty(F, FEATURES)
-
-
-def sparse(cells: dict[int, int]) -> dict[str, object]:
-    codes = np.array(list(cells), "<u2").tobytes()
-    return {"layout": SPARSE, "codes": codes, "counts": np.array(list(cells.values()), "<u1").tobytes()}
-
-
-def test_faults_c28_block_bytes_that_cannot_be_are_refused_whole() -> None:
-    """C28: corrupt bytes end in StateCorrupt before anything is indexed or added.
-
-    Mutation: in `layout._from_sparse`, drop the check of range and order.
-    """
-    block = some_block()
-    refused(block, codes=block.codes[:-1])
-    refused(block, codes=block.codes + b"\0")
-    refused(block, codes=b"\xff" * len(block.codes))
-    refused(block, counts=b"\1")
-    refused(block, moments=block.moments[:-1])
-    refused(block, joint=block.joint[:-1])
-    refused(block, joint=b"")
-    refused(block, joint=np.full(FEATURES, UNIT * block.n + 1, "<i4").tobytes())
-    refused(block, n=block.n + 1)
-    refused(block, n=-1)
-    refused(block, n=2**62)
-    refused(block, layout=4)
-    refused(block, extra={"a": block.n + 1})
-    refused(block, extra={"a": -1})
-    refused(block, extra={OTHERS: 2**63})
-    refused(block, extra={f"a{i}": 1 for i in range(MAX_EXTRA + 2)})
-    missing = {f * CODES + MISSING: 60 for f in range(F)}
-    add_block(PaneCounts.empty(F, FEATURES), msgspec.structs.replace(block, n=60, **sparse(missing)), GRID)
-    refused(block, **sparse({**missing, F * CODES: 1}))
-    refused(block, **sparse(dict(reversed(missing.items()))))
-    refused(block, **sparse({**missing, (F - 1) * CODES + MISSING: 59}))
-    refused(block, **(sparse(missing) | {"counts": b"\1"}))
-    refused(block, **(sparse(missing) | {"codes": b"\1"}))
-    refused(block, layout=DENSE, codes=b"", counts=b"\1" * 100)
-    refused(block, layout=DENSE, codes=b"", counts=b"\xff" * F * CODES * 8)
-
-
-def test_faults_c28_rows_that_cannot_be_are_refused_whole() -> None:
-    """C28: the codes of layout ROWS are of a grid's width and columns, and few.
-
-    Mutation: in `layout.decode_rows`, do not ask which codes are allowed."""
-    rows = make_rows(FEW, 1)
-    rows.times[:] = 0
-    [block] = as_rows(rows)
-    add_block(PaneCounts.empty(F, FEATURES), block, GRID)
-    refused(block, codes=block.codes[:-1])
-    refused(block, codes=block.codes + b"\0")
-    refused(block, codes=b"\xff" * len(block.codes))
-    refused(block, codes=bytes([GRID.columns[0].codes]) + block.codes[1:])
-    refused(block, counts=b"\1")
-    refused(block, joint=some_block().joint)
-    refused(block, moments=block.moments[:-1])
-    refused(block, n=FEW - 1)
-    refused(block, n=0, codes=b"")
-    refused(block, n=-1, codes=b"")
-    refused(block, n=FEW + 1, codes=block.codes + block.codes[:F])
-    assert [c.kind for c in GRID.columns] == ["categorical", "numeric", "rate", "numeric"]
-
-
-def test_a_block_of_another_grid_is_the_callers_mistake() -> None:
-    with pytest.raises(ValueError, match="grid"):
-        add_block(PaneCounts.empty(F, FEATURES), some_block(), Grid(GRID.columns, PANE + 1))
-
-
-def test_faults_c28_pane_state_that_is_corrupt_cut_newer_or_of_another_kind() -> None:
-    """C28: any single wrong byte and any cut is noticed; a newer version is refused as newer.
-
-    Mutation: in `codec.unpack`, drop the comparison of the checksum.
-    """
-    pane = fold_rows(GRID, make_rows(60, 1, panes=1))[0]
-    data = pane.to_bytes()
-    for at in range(len(data)):
-        with pytest.raises(StateCorrupt):
-            PaneCounts.from_bytes(GRID, data[:at])
-        flipped = bytearray(data)
-        flipped[at] ^= 1 << at % 8
-        with pytest.raises(StateCorrupt):
-            PaneCounts.from_bytes(GRID, bytes(flipped))
-    version, body = unpack("pane", 1, data)
-    with pytest.raises(StateTooNew):
-        PaneCounts.from_bytes(GRID, pack("pane", version + 1, body))
-    with pytest.raises(StateCorrupt):
-        PaneCounts.from_bytes(GRID, pack("windows", version, body))
-    with pytest.raises(StateCorrupt):
-        PaneCounts.from_bytes(GRID, pack("pane", 0, body))
-    with pytest.raises(StateCorrupt):
-        PaneCounts.from_bytes(Grid(GRID.columns[:-1], PANE), data)
-
-
-@given(junk=st.binary(max_size=60))
-def test_faults_c28_a_body_with_a_valid_checksum_is_still_not_trusted(junk: bytes) -> None:
-    """C28: a well-packed body of the wrong shape is StateCorrupt, never IndexError.
-
-    Mutation: in `PaneCounts.from_bytes`, decode without `type=`.
-    """
-    with pytest.raises(StateCorrupt):
-        PaneCounts.from_bytes(GRID, pack("pane", 1, junk))

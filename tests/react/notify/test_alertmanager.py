@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +18,9 @@ from driftline.react.notify.alertmanager import Alertmanager, alerts_of
 from driftline.react.notify.notification import Notification
 from driftline.react.notify.settings import AlertmanagerSettings
 from react.notify.making import EVERY_KIND, NASTY, T0, alert, poster, told, verdict
+from support.own import free_port
+from support.prometheus import tool
 from support.receivers import alertmanager
-
-BINARY = shutil.which("alertmanager") or shutil.which("prometheus-alertmanager")
 
 
 async def test_an_incident_fires_until_it_is_over() -> None:
@@ -84,16 +83,13 @@ async def test_credentials_are_sent_as_asked() -> None:
 
 @pytest.fixture
 def real(tmp_path: Path) -> Iterator[str]:
-    if BINARY is None:
-        pytest.skip("Alertmanager is not installed")
+    binary = shutil.which("alertmanager") or tool("prometheus-alertmanager")
     (tmp_path / "am.yml").write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = (tmp_path / "log").open("wb")
     process = subprocess.Popen(
         [
-            BINARY,
+            binary,
             f"--config.file={tmp_path / 'am.yml'}",
             f"--storage.path={tmp_path}",
             f"--web.listen-address=127.0.0.1:{port}",
