@@ -117,14 +117,17 @@ def build_profile(
     rows = Rows(times, hash_ids(ids), cells).sorted()
     pane = pane_ms or choose_pane_ms(rows.times)
     pairs = _pairs(table, columns, times, ids, model, version)
+    predictions = learn_section(PREDICTIONS, rows, pane, settings)
     return make_profile(
         model=model,
         version=version,
         source="training",
         created=created,
         judged_from=0,
-        predictions=learn_section(PREDICTIONS, rows, pane, settings),
-        pairs=learn_section(PAIRS, pair_rows(pairs, True, positive), pane, settings) if pairs else None,
+        predictions=predictions,
+        pairs=learn_section(PAIRS, pair_rows(pairs, True, positive), pane, settings, scores=predictions.scores)
+        if pairs
+        else None,
     )
 
 

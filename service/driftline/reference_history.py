@@ -91,14 +91,15 @@ def history_profile(
     rows = prediction_rows(events, FeatureColumns(None), True, segments, positive).sorted()
     pane = choose_pane_ms(rows.times)
     pairs = pair_rows(_pairs(history, model, version), True, positive)
+    predictions = learn_section(PREDICTIONS, rows, pane, settings)
     return make_profile(
         model=model,
         version=version,
         source="time_range",
         created=created,
         judged_from=0,
-        predictions=learn_section(PREDICTIONS, rows, pane, settings),
-        pairs=learn_section(PAIRS, pairs, pane, settings, from_first_events=True)
+        predictions=predictions,
+        pairs=learn_section(PAIRS, pairs, pane, settings, from_first_events=True, scores=predictions.scores)
         if pairs.n and settled_rows(pairs).n
         else None,
     )

@@ -41,11 +41,30 @@ NOTHING = (None, None, None)
 def test_what_each_pair_is(
     prediction: Label | None, outcome: Label, positive: str | None, expected: tuple[float | None, ...]
 ) -> None:
-    assert confusion(prediction, outcome, positive) == expected
+    assert confusion(prediction, outcome, None, positive)[:3] == expected
 
 
 def pairs_of(*labels: tuple[Label, Label], model: str = "m") -> list[Pair]:
     return [Pair(model, "1", str(i), i, 0, 1_000, p, None, o) for i, (p, o) in enumerate(labels)]
+
+
+@pytest.mark.parametrize(
+    ("said", "is_so", "score", "expected"),
+    [
+        (0, 0, 0.25, 0.25),
+        (1, 0, 0.25, 2.25),
+        (0, 1, 0.25, 4.25),
+        (1, 1, 1.0, 7.0),
+        (1, 1, 1.5, None),
+        (1, 1, -0.1, None),
+        (1, 1, None, None),
+        ("cat", "dog", 0.5, None),
+    ],
+)
+def test_a_graded_score_says_the_score_and_the_cell(
+    said: Label, is_so: Label, score: float | None, expected: float | None
+) -> None:
+    assert confusion(said, is_so, score, None)[3] == expected
 
 
 def test_columns_are_there_where_they_apply() -> None:

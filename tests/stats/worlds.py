@@ -46,14 +46,17 @@ def profile_of(
 ) -> Profile:
     """Judged from the first pane after the reference on."""
     rows = rows_of(reference, per=per)
-    outcomes = None if pairs is None else learn_section("pairs", rows_of(pairs, per=per), PANE, settings)
+    predictions = learn_section("predictions", rows, PANE, settings)
+    outcomes = None
+    if pairs is not None:
+        outcomes = learn_section("pairs", rows_of(pairs, per=per), PANE, settings, scores=predictions.scores)
     return make_profile(
         model="m",
         version="1",
         source="training",
         created=0,
         judged_from=int(rows.times[-1]) // PANE * PANE + PANE,
-        predictions=learn_section("predictions", rows, PANE, settings),
+        predictions=predictions,
         pairs=outcomes,
     )
 

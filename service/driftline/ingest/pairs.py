@@ -11,6 +11,8 @@ import numpy as np
 
 from driftline.contracts.events import Label, Outcome, Prediction
 from driftline.runtime.store import Half, JoinMode
+from driftline.stats.graded import COLUMN as GRADED
+from driftline.stats.graded import graded
 from driftline.stats.grid import MISSING
 from driftline.stats.rows import Column, Rows
 
@@ -131,17 +133,18 @@ def is_positive(label: Label | None, positive: str | None) -> bool | None:
 
 
 def confusion(
-    prediction: Label | None, outcome: Label, positive: str | None
-) -> tuple[float | None, float | None, float | None]:
-    """(false negative, false positive, false discovery), each 0 or 1 where it applies: of positive outcomes, of
-    negative ones, of positive predictions."""
+    prediction: Label | None, outcome: Label, score: float | None, positive: str | None
+) -> tuple[float | None, float | None, float | None, float | None]:
+    """(false negative, false positive, false discovery, graded score), the former 0 or 1 where they apply: of positive
+    outcomes, of negative ones, of positive predictions."""
     said, is_so = is_positive(prediction, positive), is_positive(outcome, positive)
     if said is None or is_so is None:
-        return None, None, None
+        return None, None, None, None
     return (
         float(not said) if is_so else None,
         None if is_so else float(said),
         float(not is_so) if said else None,
+        graded(score, said, is_so),
     )
 
 
@@ -164,9 +167,10 @@ def number_column(values: Sequence[float | None]) -> Column | None:
 
 def pair_rows(pairs: Sequence[Pair], with_ids: bool, positive: str | None = None) -> Rows:
     """The rows of the stream `pairs`, at the outcome's time: `error`, `abs_error`, `loss`, `label_delay_s`, and
-    for two classes, of which `positive` is one, `false_negative`, `false_positive` and `false_discovery`."""
+    for two classes, of which `positive` is one, `false_negative`, `false_positive`, `false_discovery` and, where the
+    score is a probability, `graded` (`stats.graded`)."""
     errors = [error_of(p.prediction, p.outcome) for p in pairs]
-    wrong = [confusion(p.prediction, p.outcome, positive) for p in pairs]
+    wrong = [confusion(p.prediction, p.outcome, p.score, positive) for p in pairs]
     columns = {
         "error": number_column([e for e, _ in errors]),
         "abs_error": number_column([a for _, a in errors]),
@@ -175,6 +179,7 @@ def pair_rows(pairs: Sequence[Pair], with_ids: bool, positive: str | None = None
         "false_negative": number_column([w[0] for w in wrong]),
         "false_positive": number_column([w[1] for w in wrong]),
         "false_discovery": number_column([w[2] for w in wrong]),
+        GRADED: number_column([w[3] for w in wrong]),
     }
     n = len(pairs)
     return Rows(

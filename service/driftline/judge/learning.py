@@ -143,7 +143,13 @@ class Learner:
         rows, end = found
         model.forget_waiting_before(PAIRS, end)
         section = learn_section(
-            PAIRS, rows, ours.pane_ms, self._settings_of(model), from_first_events=True, live=True
+            PAIRS,
+            rows,
+            ours.pane_ms,
+            self._settings_of(model),
+            from_first_events=True,
+            live=True,
+            scores=ours.predictions.scores,
         )
         model.write_down(section, rows)
         profile = with_pairs(ours, section, end)

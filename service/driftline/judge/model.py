@@ -12,6 +12,7 @@ from driftline.contracts.blocks import NO_WATERMARK, PAIRS, PREDICTIONS, BinnedB
 from driftline.judge.book import Book
 from driftline.judge.diary import Diary, counted
 from driftline.judge.duplicates import Duplicates
+from driftline.judge.scorecard import Scorecard
 from driftline.judge.span import STREAMS, Panes, Span, no_panes
 from driftline.judge.waiting import Waiting, chunk_to_bytes
 from driftline.registry import ModelKey
@@ -21,7 +22,7 @@ from driftline.stats.profile import Profile, encode_profile
 from driftline.stats.rows import Rows
 from driftline.stats.section import Section
 from driftline.stats.settings import DetectionSettings
-from driftline.stats.succession import epoch_of, order
+from driftline.stats.succession import epoch_of, extends, hides, order
 
 REFERENCE_MONITOR = "system:reference"
 
@@ -49,6 +50,7 @@ class ModelState:
     tallies: dict[str, int] = field(default_factory=dict)
     duplicates: Duplicates = field(default_factory=Duplicates)
     diary: Diary = field(default_factory=Diary)
+    scorecard: Scorecard = field(default_factory=Scorecard)
     written: bool = False
     """Whether something was written into the diary since the last flush."""
     dirty: dict[str, bytes | None] = field(default_factory=dict)
@@ -228,8 +230,10 @@ class ModelState:
             duplicates = self.duplicates.take(pane, pane + pane_ms) if stream == PREDICTIONS else 0
             if counts.n:
                 self.last_judged = max(self.last_judged, pane)
-            if counts.n and self.book is not None and section is not None:
-                self.book.add(stream, section, pane, counts)
+            if counts.n and section is not None and self.profile is not None:
+                self.scorecard.add(self.profile.scores, section, pane, counts)
+                if self.book is not None:
+                    self.book.add(stream, section, pane, counts)
             for change in self.monitors.update(stream, pane, counts, duplicates):
                 if self.book is not None:
                     self.book.note(stream, change)
@@ -325,7 +329,7 @@ class ModelState:
     def follow(self, epochs: Sequence[Profile]) -> list[Profile]:
         """What the topic `profiles` says now of who is in force when. Returns those that are new to us."""
         new: list[Profile] = []
-        hidden = [s for s in self.ahead if _hides(epochs, s.profile)]
+        hidden = [s for s in self.ahead if hides(epochs, s.profile)]
         for span in hidden:
             self.ahead.remove(span)
             self.dirty[f"q:{self.hash}:{span.profile.id}"] = None
@@ -337,7 +341,7 @@ class ModelState:
             ):
                 continue
             new.append(profile)
-            if ours is None or _extends(profile, ours):
+            if ours is None or extends(profile, ours):
                 self.adopt(profile)
             else:
                 self.expect(profile)
@@ -366,6 +370,7 @@ class ModelState:
         self.closed = {}
         self.duplicates = Duplicates()
         self.diary, self.written = Diary(), False
+        self.dirty |= {f"s:{self.hash}:{name}": None for name in self.scorecard.forget()}
         for stream in STREAMS:
             self._forget_waiting(stream)
             if self.book is not None:
@@ -382,18 +387,3 @@ class ModelState:
                 self.dirty[f"w:{self.hash}:{stream}:{span}"] = None
         self.book = Book(span_ms) if span_ms else None
         self.touched = True
-
-
-def _extends(profile: Profile, ours: Profile) -> bool:
-    """Whether `profile` is ours and a section more."""
-    if profile.judged_from != ours.judged_from or profile.provisional != ours.provisional:
-        return False
-    pairs = ours.pairs is None or (
-        profile.pairs is not None and profile.pairs.fingerprint == ours.pairs.fingerprint
-    )
-    return pairs and profile.predictions.fingerprint == ours.predictions.fingerprint
-
-
-def _hides(epochs: Sequence[Profile], profile: Profile) -> bool:
-    """Whether a later revision is in force for all of the time of `profile`."""
-    return any(order(e) > order(profile) and e.judged_from <= profile.judged_from for e in epochs)

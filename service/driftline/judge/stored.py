@@ -1,7 +1,8 @@
 """Model versions as fields of a slot, and read back from them.
 
 Fields are written only when dirty: `m:` record and open panes, `d:` detectors, `p:` the profile in force, `q:` those
-still to take force, `r:` raw rows in append-only chunks, `w:` spans of the book, `e:` the diary.
+still to take force, `r:` raw rows in append-only chunks, `w:` spans of the book, `e:` the diary, `s:` days of the
+scorecard.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from driftline.stats.rows import Rows
 from driftline.stats.settings import DetectionSettings
 
 VERSION = 2
-_PARTS = ("p:", "q:", "d:", "r:", "w:", "e:")
+_PARTS = ("p:", "q:", "d:", "r:", "w:", "e:", "s:")
 MODEL_FIELDS = ("m:", *_PARTS)
 
 
@@ -56,7 +57,7 @@ def cost_of(state: ModelState) -> int:
     panes = sum(len(panes) for held in spans for panes in held.values()) * 1_024 if state.touched else 0
     fixed = sum(len(data) for data in state.dirty.values() if data)
     diary = 1_536 if state.written else 0
-    return panes + fixed + diary + (state.detector_bytes if state.judged else 0)
+    return panes + fixed + diary + state.scorecard.cost + (state.detector_bytes if state.judged else 0)
 
 
 def flush_model(state: ModelState) -> dict[str, bytes | None]:
@@ -71,6 +72,7 @@ def flush_model(state: ModelState) -> dict[str, bytes | None]:
         out |= {f"w:{state.hash}:{stream}:{span}": data for (stream, span), data in state.book.flush().items()}
     if state.written:
         out[f"e:{state.hash}"] = state.diary.to_bytes()
+    out |= {f"s:{state.hash}:{name}": data for name, data in state.scorecard.flush().items()}
     state.touched = state.judged = state.written = False
     state.closings = 0
     return out
@@ -164,6 +166,8 @@ def _load_field(state: ModelState, name: str, fields: Mapping[str, bytes]) -> No
                 state.book.read(stream, int(span), data)
         case "e:":
             state.diary = Diary.from_bytes(data)
+        case "s:":
+            state.scorecard.read(name.split(":")[2], data)
         case _:
             block = chunk_from_bytes(data)
             state.waiting[block.stream].parts.append((name, Rows.from_raw_block(block)))

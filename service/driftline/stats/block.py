@@ -18,6 +18,7 @@ from driftline.errors import StateCorrupt
 from driftline.stats.codec import pack, unpack
 from driftline.stats.codes import CODES, MISSING
 from driftline.stats.encode import Encoded, encode_cells, encode_panes
+from driftline.stats.graded import COLUMN as GRADED
 from driftline.stats.grid import Grid
 from driftline.stats.layout import (
     ROWS,
@@ -256,8 +257,8 @@ def _extras(grid: Grid, rows: Rows, encoded: Encoded) -> list[dict[str, int]]:
     """For every pane, in how many rows a column that the grid does not know holds something."""
     extras: list[dict[str, int]] = [{} for _ in encoded.panes]
     for name in sorted(rows.columns.keys() - grid.index.keys()):
-        if name.startswith(SEGMENTS):
-            continue  # not of the events: counted since a limit asks for it
+        if name.startswith(SEGMENTS) or name == GRADED:
+            continue  # not of the events: counted since a limit asks for it, or where the reference can read it
         column = rows.columns[name]
         there = ~np.isnan(column.numbers)
         if column.texts is not None:

@@ -22,7 +22,7 @@ from driftline.stats.change import Change
 from driftline.stats.codes import MISSING
 from driftline.stats.encode import MAX_Z
 from driftline.stats.grid import MOMENT_UNIT
-from driftline.stats.section import UNIT_ROWS, ColumnReference, Section, limited_only
+from driftline.stats.section import UNIT_ROWS, ColumnReference, Section, unwatched
 from driftline.stats.wording import moment
 
 NEGLIGIBLE: Final = 1e-9
@@ -57,7 +57,7 @@ class ConstantRules:
         self.alarm = np.zeros(n, np.int64)
         self._numeric = np.array([column.kind == "numeric" for column in section.columns], np.bool_)
         self._watched = np.array(
-            [_varies(column) and not limited_only(column.name) for column in section.columns], np.bool_
+            [_varies(column) and not unwatched(column.name) for column in section.columns], np.bool_
         )
 
     def update(self, start: int, end: int, counts: PaneCounts) -> list[Change]:

@@ -211,13 +211,22 @@ def choose_pane_ms(times: npt.NDArray[np.int64]) -> int:
     return PANE_LENGTHS_MS[-1]
 
 
-def learn_grid(rows: Rows, pane_ms: int, cuts: Mapping[str, Sequence[float]] = MappingProxyType({})) -> Grid:
+def learn_grid(
+    rows: Rows,
+    pane_ms: int,
+    cuts: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    given: Mapping[str, GridColumn | None] = MappingProxyType({}),
+) -> Grid:
     """The grid of reference rows. A column that never holds a value has no place in it: that it appears later
     is told as such. A column is numeric if at least half of its values are numbers. `cuts`: finite edges that a
-    numeric column must have, by name, at most 32 of each."""
+    numeric column must have, by name, at most 32 of each; `given`: columns that are not learnt, by name, None for
+    those that are to have no place."""
     vectors = lengths_of(rows)
     held = settled(rows, vectors).columns
-    columns = [_learn_column(name, held[name], cuts.get(name, ())) for name in sorted(held)]
+    columns = [
+        given[name] if name in given else _learn_column(name, held[name], cuts.get(name, ()))
+        for name in sorted(held)
+    ]
     return Grid([column for column in columns if column is not None], pane_ms, vectors=vectors)
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from functools import cached_property
 from typing import Final, Literal
 
 import msgspec
 
 from driftline.contracts.blocks import PREDICTIONS
 from driftline.errors import StateCorrupt, StateTooNew
+from driftline.stats.performance import Scores, learn_scores
 from driftline.stats.section import Section
 
 PROFILE_VERSION: Final = 1
@@ -25,7 +27,7 @@ Source = Literal["training", "first_events", "time_range", "rolling", "previous_
 BY_HAND: Final[frozenset[Source]] = frozenset(("training", "time_range"))
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True):
+class Profile(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """`revision` counts from 1; `stats.succession` says which is in force when. `source`: where the rows came from.
     Events before `judged_from` (ms) belong to the reference, or to the profile that was in force until then; pairs
     before `pairs_from` to their reference, where it was learnt from the stream; `before_pairs`: the id of the revision
@@ -62,6 +64,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         """Of the revision that verdicts of `time` (ms) rest on: until pairs are judged, that without them."""
         early = self.pairs_from is not None and time < self.pairs_from
         return self.before_pairs if early and self.before_pairs else self.id
+
+    @cached_property
+    def scores(self) -> Scores | None:
+        """What its scores say of outcomes; None where they say nothing."""
+        return learn_scores(self.predictions, self.pairs)
 
     @property
     def self_check(self) -> float | None:

@@ -22,6 +22,8 @@ from driftline.stats.constant_rules import longest_run
 from driftline.stats.duplicates import learn_duplicates
 from driftline.stats.encode import encode_cells
 from driftline.stats.fit import Timeline, fit
+from driftline.stats.graded import COLUMN as GRADED
+from driftline.stats.graded import graded_column
 from driftline.stats.grid import GridColumn, learn_grid
 from driftline.stats.joint import learn_joint, with_embedding
 from driftline.stats.limit_rules import cuts_of
@@ -51,7 +53,7 @@ from driftline.stats.section import (
     Floats,
     Section,
     Stream,
-    limited_only,
+    unwatched,
 )
 from driftline.stats.selfcheck import self_check
 from driftline.stats.settings import DetectionSettings
@@ -75,18 +77,20 @@ def learn_section(
     from_first_events: bool = False,
     live: bool = False,
     duplicates: Mapping[int, int] | None = None,
+    scores: GridColumn | None = None,
 ) -> Section:
     """Learns the reference from rows in any order. With `from_first_events` the rows are the first a model ever
     sent, and pairs begin one p99 label delay in: the first pairs are the fast ones, and biased. `live`: the rows
     are all there were of a stream in their time, so that they know its traffic too. `duplicates`: those in
-    that time, by time (ms).
+    that time, by time (ms). `scores`: the column of the scores that pairs were predicted with, whose edges their
+    graded scores take (`graded`).
 
     Raises ValueError where no row is left: pairs whose labels take longer than the rows span, for instance."""
     delay = _label_delay(rows) if stream == PAIRS else None
     rows = settled_rows(rows) if stream == PAIRS and from_first_events else rows.sorted()
     if not rows.n:
         raise ValueError(f"no row to learn the {stream} reference from (p99 label delay: {delay} ms)")
-    grid = learn_grid(rows, pane_ms, cuts_of(settings.limits, stream))
+    grid = learn_grid(rows, pane_ms, cuts_of(settings.limits, stream), _graded(stream, rows, scores))
     codes = encode_cells(grid, rows)
     if stream == PREDICTIONS and settings.multivariate:
         grid = with_embedding(grid, codes)
@@ -125,6 +129,13 @@ def learn_section(
     )
     check = self_check(section, codes, time, settings)
     return msgspec.structs.replace(section, check=check)
+
+
+def _graded(stream: Stream, rows: Rows, scores: GridColumn | None) -> dict[str, GridColumn | None]:
+    held = rows.columns.get(GRADED) if stream == PAIRS else None
+    if held is None:
+        return {}
+    return {GRADED: graded_column(held.numbers, scores) if scores is not None else None}
 
 
 def settled_rows(rows: Rows) -> Rows:
@@ -180,7 +191,7 @@ def _learn_column(
             else:
                 split = [(int(mapping[cut]), *_words(column, counts, cut)) for cut in cuts]
                 questions = ask_numbers(column.name, shares, held, split, scores, settings)
-    if column.name == LABEL_DELAY or not held:
+    if column.name in (LABEL_DELAY, GRADED) or not held:
         questions = []
     most_rows = math.ceil(2 * settings.coalesce * len(codes) / max(held, 1))
     bounds = _unit_bounds(codes, ends, settings.coalesce, most_rows)
@@ -224,7 +235,7 @@ def _with_quality(
     time: Timeline,
     settings: DetectionSettings,
 ) -> ColumnReference:
-    if limited_only(column.name):
+    if unwatched(column.name):
         return learnt
     if stream == PAIRS:
         if column.name != LABEL_DELAY:

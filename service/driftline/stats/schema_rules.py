@@ -21,7 +21,7 @@ from driftline.errors import StateCorrupt
 from driftline.stats.block import PaneCounts
 from driftline.stats.change import Change
 from driftline.stats.codes import CODES, MISSING, UNSEEN, UNSEEN_COUNTERS, WRONG_TYPE
-from driftline.stats.section import NEARLY_ALL, UNIT_ROWS, Section, limited_only
+from driftline.stats.section import NEARLY_ALL, UNIT_ROWS, Section, unwatched
 from driftline.stats.wording import moment
 
 UNITS: Final = 3
@@ -65,11 +65,11 @@ class SchemaRules:
         reference = np.array([column.fine_counts for column in section.columns]).reshape(columns, CODES)
         self._before = reference[:, [MISSING, WRONG_TYPE]] / section.n
         # These are missing wherever they do not apply: a day without a positive outcome is no change of schema.
-        self._before[[limited_only(column.name) for column in section.columns]] = 1.0
+        self._before[[unwatched(column.name) for column in section.columns]] = 1.0
         unseen = reference[:, UNSEEN : UNSEEN + UNSEEN_COUNTERS].sum(axis=1) / section.n
         self._too_many = np.maximum(UNSEEN_SHARE, 2 * unseen)
         self._categorical = np.array(
-            [column.kind == "categorical" and not limited_only(column.name) for column in section.columns], np.bool_
+            [column.kind == "categorical" and not unwatched(column.name) for column in section.columns], np.bool_
         )
         self._known = {f"{column.name}:schema" for column in section.columns}
 

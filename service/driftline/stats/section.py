@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from driftline.stats.cbe import WitnessTable
 from driftline.stats.duplicates import MONITOR as DUPLICATES
 from driftline.stats.duplicates import DuplicateReference
-from driftline.stats.grid import Grid, Kind
+from driftline.stats.graded import COLUMN, SCORE
+from driftline.stats.grid import Grid, GridColumn, Kind
 from driftline.stats.joint import MONITOR, JointReference
 from driftline.stats.quality import quality_of
 from driftline.stats.season import Season
@@ -43,13 +44,13 @@ Aspect = Literal["values", "quality", "freshness"]
 UNIT_ROWS: Final = 30
 """Schema rules speak on units of so many rows."""
 NEARLY_ALL: Final = 0.99
-LIMITED_ONLY: Final = frozenset({"false_negative", "false_positive", "false_discovery"})
+SILENT: Final = frozenset({"false_negative", "false_positive", "false_discovery", COLUMN})
 
 
-def limited_only(column: str) -> bool:
-    """Whether a column is there for hard limits: as a monitor it would say once more what the error or the prediction
-    says, at a price in the budget of alarms. Its witnesses tell limits their variance."""
-    return column in LIMITED_ONLY or column.startswith(PREFIX)
+def unwatched(column: str) -> bool:
+    """Whether a column is there for hard limits and for performance: as a monitor it would say once more what the error
+    or the prediction says, at a price in the budget of alarms. Its witnesses tell limits their variance."""
+    return column in SILENT or column.startswith(PREFIX)
 
 
 class ColumnReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
@@ -161,9 +162,15 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     duplicates: DuplicateReference | None = None
 
     @property
+    def scores(self) -> GridColumn | None:
+        """The column of scores; None where there is none."""
+        place = self.grid.index.get(SCORE)
+        return None if place is None else self.grid.columns[place]
+
+    @property
     def monitored(self) -> list[ColumnReference]:
         """First those of values, then those of quality."""
-        values = [column for column in self.columns if column.witnesses and not limited_only(column.name)]
+        values = [column for column in self.columns if column.witnesses and not unwatched(column.name)]
         return [*values, *(quality_of(column) for column in self.columns if column.quality)]
 
     @property

@@ -51,3 +51,18 @@ def aligned(profile: Profile, former: Profile, time: int) -> int:
     """The first moment from `time` on at which panes of both begin."""
     step = int(np.lcm(profile.pane_ms, former.pane_ms))
     return -(-time // step) * step
+
+
+def extends(profile: Profile, ours: Profile) -> bool:
+    """Whether `profile` is ours and a section more."""
+    if profile.judged_from != ours.judged_from or profile.provisional != ours.provisional:
+        return False
+    pairs = ours.pairs is None or (
+        profile.pairs is not None and profile.pairs.fingerprint == ours.pairs.fingerprint
+    )
+    return pairs and profile.predictions.fingerprint == ours.predictions.fingerprint
+
+
+def hides(spans: Sequence[Profile], profile: Profile) -> bool:
+    """Whether a later revision is in force for all of the time of `profile`."""
+    return any(order(e) > order(profile) and e.judged_from <= profile.judged_from for e in spans)
