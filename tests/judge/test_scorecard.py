@@ -10,8 +10,8 @@ from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.errors import StateCorrupt
 from driftline.judge.scorecard import CALIBRATIONS, DAY_MS, MAX_CALIBRATIONS, MAX_DAYS, Scorecard
 from driftline.stats.block import PaneCounts, fold_rows
+from driftline.stats.calibration import Scores
 from driftline.stats.graded import APART
-from driftline.stats.performance import Scores
 from driftline.stats.profile import Profile
 from driftline.stats.settings import DetectionSettings
 from stats.worlds import Floats, profile_of, rows_of

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from driftline.stats.confusion import CELLS
 from driftline.stats.graded import (
     APART,
-    CELLS,
     MAX_BINS,
     MIN_PAIRS,
     bin_of_score,

@@ -9,21 +9,11 @@ import numpy as np
 import pytest
 
 from driftline.stats.block import fold_rows
-from driftline.stats.graded import APART, CELLS
+from driftline.stats.calibration import Calibration, Scores
+from driftline.stats.confusion import CELLS, METRICS, Metric, measure
+from driftline.stats.graded import APART
 from driftline.stats.grid import Grid
-from driftline.stats.performance import (
-    METRICS,
-    Calibration,
-    Figures,
-    Metric,
-    Scores,
-    _metric,
-    estimated,
-    expected,
-    learn_scores,
-    parted,
-    realised,
-)
+from driftline.stats.performance import Figures, estimated, expected, parted, read, realised
 from driftline.stats.profile import Profile
 from driftline.stats.settings import DetectionSettings
 from stats.worlds import Floats, profile_of, rows_of
@@ -49,7 +39,7 @@ def world(rng: np.random.Generator, n: int, mean: float, truth: Truth) -> tuple[
 def reference(rng: np.random.Generator, n: int = 20_000) -> tuple[Profile, Scores]:
     score, graded, error = world(rng, n, 0.35, honest)
     profile = profile_of({"score": score}, SETTINGS, pairs={"error": error, "graded": graded})
-    scores = learn_scores(profile.predictions, profile.pairs)
+    scores = profile.scores
     assert scores is not None
     return profile, scores
 
@@ -134,7 +124,7 @@ def test_errors_are_as_large_as_they_are_said_to_be(pairs: int) -> None:
     for _ in range(runs):
         known = table(pairs, 0.35)
         known[:, known.sum(axis=0) == 0] = 1
-        calibration = Calibration(tuple(known.ravel().tolist()), pairs // 100)
+        calibration = Calibration(known.ravel().tolist(), pairs // 100)
         today = table(3_000, 0.45)
         found, hoped = realised(calibration, today, 30), estimated(calibration, today.sum(axis=0), 30)
         for metric in METRICS:
@@ -153,37 +143,52 @@ def test_a_relation_that_changes_parts_the_two() -> None:
     assert found["precision"].value < hoped["precision"].value
 
 
-def test_neighbours_that_resemble_each_other_widen_the_errors() -> None:
-    """Bad hours come whole. Mutation: `inflation` 1."""
-    rng = np.random.default_rng(14)
-    n = 20_000
+def weathered(rng: np.random.Generator, n: int) -> tuple[Floats, Floats, Floats]:
+    """Bad hours come whole: outcomes of 500 neighbours have something in common."""
     score = rng.beta(2, 4, size=n)
-    bad = np.repeat(rng.normal(0.0, 0.25, size=n // 500), 500)
+    bad = np.repeat(rng.normal(0.0, 0.15, size=n // 500), 500)
     is_so = rng.random(n) < np.clip(honest(score) + bad, 0.0, 1.0)
     said = score >= THRESHOLD
-    graded, error = score + APART * (2.0 * is_so + said), (said != is_so).astype(np.float64)
-    profile = profile_of({"score": score}, SETTINGS, pairs={"error": error, "graded": graded})
-    scores = learn_scores(profile.predictions, profile.pairs)
-    assert scores is not None
-    steady = Calibration(scores.calibration.counts, scores.calibration.panes)
-    counts = scores.graded(np.bincount(np.zeros(0, int), minlength=256)).sum(axis=0) + 50
-    wide, narrow = estimated(scores.calibration, counts, 30), estimated(steady, counts, 30)
-    assert wide["accuracy"].value == narrow["accuracy"].value
-    assert wide["accuracy"].error > 2.0 * narrow["accuracy"].error
+    return score, score + APART * (2.0 * is_so + said), (said != is_so).astype(np.float64)
+
+
+def test_neighbours_that_resemble_each_other_widen_the_errors() -> None:
+    """So that no day parts from its scores for its weather: 95 % lie within two errors, where far fewer would of those
+    that take every pair to be independent. Mutations: `between` 1, or `b` 0, in `Inflation.of`."""
+    rng = np.random.default_rng(14)
+    wide, narrow, days = dict.fromkeys(METRICS, 0), dict.fromkeys(METRICS, 0), 0
+    for _ in range(8):
+        score, graded, error = weathered(rng, 40_000)
+        profile = profile_of({"score": score}, SETTINGS, pairs={"error": error, "graded": graded})
+        assert profile.scores is not None and profile.pairs is not None
+        place, known = profile.pairs.grid.index["graded"], profile.scores.calibration
+        plain = Calibration(known.counts, known.units)
+        for _ in range(10):
+            _, graded, error = weathered(rng, 5_000)
+            folded = fold_rows(profile.pairs.grid, rows_of({"error": error, "graded": graded})).values()
+            table = profile.scores.graded(sum(pane.counts[place] for pane in folded))
+            nobody = np.zeros(known.bins, np.int64)
+            for calibration, within in ((known, wide), (plain, narrow)):
+                day = read(0, 1, calibration, nobody, 0, table, len(folded))
+                for metric in METRICS:
+                    within[metric] += not day.parted(metric)
+            days += 1
+    assert min(wide.values()) >= 0.88 * days, wide
+    assert max(narrow.values()) <= 0.8 * days, narrow
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_derivatives_are_derivatives(metric: Metric) -> None:
     table = np.random.default_rng(3).uniform(5.0, 50.0, size=(len(CELLS), 7))
-    _, gradient = _metric(metric, table)
+    _, gradient = measure(metric, table)
     for place in np.ndindex(*table.shape):
         step = np.zeros_like(table)
         step[place] = 1e-4
-        slope = (_metric(metric, table + step)[0] - _metric(metric, table - step)[0]) / 2e-4
+        slope = (measure(metric, table + step)[0] - measure(metric, table - step)[0]) / 2e-4
         # Numbers of a bin are given: what matters are differences between its cells.
         base = np.zeros_like(table)
         base[0, place[1]] = 1e-4
-        other = (_metric(metric, table + base)[0] - _metric(metric, table - base)[0]) / 2e-4
+        other = (measure(metric, table + base)[0] - measure(metric, table - base)[0]) / 2e-4
         assert gradient[place] - gradient[0, place[1]] == pytest.approx(slope - other, abs=1e-9)
 
 
@@ -206,9 +211,28 @@ def test_without_graded_scores_nothing_is_estimated() -> None:
     rng = np.random.default_rng(16)
     score, graded, error = world(rng, 5_000, 0.4, honest)
     plain = profile_of({"score": score}, SETTINGS, pairs={"error": error})
-    assert learn_scores(plain.predictions, plain.pairs) is None and learn_scores(plain.predictions, None) is None
+    assert plain.scores is None and profile_of({"score": score}, SETTINGS).scores is None
     unscored = profile_of({"x": score}, SETTINGS, pairs={"error": error, "graded": graded})
-    assert unscored.pairs is not None and "graded" not in unscored.pairs.grid.index
+    assert unscored.scores is None and unscored.pairs is not None and "graded" not in unscored.pairs.grid.index
     watched = profile_of({"score": score}, SETTINGS, pairs={"error": error, "graded": graded})
     assert watched.pairs is not None
     assert not [name for name, _ in watched.pairs.paging if "graded" in name]  # it costs no alarm budget
+
+
+def test_a_reading_says_all_there_is_to_say() -> None:
+    rng = np.random.default_rng(17)
+    profile, scores = reference(rng)
+    score, graded, error = world(rng, 6_000, 0.3, honest)
+    counts, panes = seen(profile, scores, score)
+    assert profile.pairs is not None
+    grid = profile.pairs.grid
+    folded = fold_rows(grid, rows_of({"error": error[:2_000], "graded": graded[:2_000]})).values()
+    table = scores.graded(sum(pane.counts[grid.index["graded"]] for pane in folded))
+    reading = read(0, 1, scores.calibration, counts, panes, table, len(folded))
+    assert (reading.predictions, reading.pairs) == (6_000, 2_000)
+    assert reading.table.sum() == pytest.approx(6_000) and reading.counted.sum() == 2_000
+    assert reading.counted.tolist() == np.bincount((graded[:2_000] // APART).astype(int), minlength=4).tolist()
+    assert reading.measured["accuracy"].value == pytest.approx(1.0 - error[:2_000].mean())
+    nothing = np.zeros_like(table)
+    young = read(0, 1, scores.calibration, counts, panes, nothing, 0)
+    assert young.estimated == reading.estimated and young.measured == {} and not young.parted("accuracy")

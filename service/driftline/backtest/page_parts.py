@@ -30,6 +30,10 @@ color:var(--dim)}.legend i{display:inline-block;width:18px;height:10px;margin-ri
 .k-alarm{background:var(--alarm);opacity:.3;border-left:2px solid var(--alarm)}
 .k-onset{width:0!important;height:12px!important;border-left:2px dotted var(--alarm)}
 .k-truth{width:0!important;height:12px!important;border-left:2px dashed var(--truth)}
+.dot{fill:var(--fg);opacity:.85}.parted{fill:var(--alarm)}
+.k-dot,.k-parted{width:8px!important;height:8px!important;border-radius:4px;background:var(--fg);
+margin:0 11px 0 0!important}
+.k-parted{background:var(--alarm)}main>h1+ul{margin-top:6px}section+h1{margin-top:30px}
 details>summary{cursor:pointer;color:var(--dim);margin-top:18px}
 """
 

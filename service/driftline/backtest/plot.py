@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
+from driftline.backtest.estimates import estimates_of, readings_of
 from driftline.backtest.panels import panels_of
 from driftline.backtest.result import Result
 from driftline.backtest.series import Series
@@ -33,14 +34,15 @@ def plot_kind(path: Path) -> PlotKind:
 
 def write_plot(path: Path, kind: PlotKind, result: Result, series: Series, changes: Sequence[Change]) -> None:
     panels = panels_of(result, series, changes)
+    estimates = estimates_of(readings_of(series, result.profiles))
     try:
         if kind == "html":
             from driftline.backtest.html import page
 
-            path.write_text(page(result, panels), "utf-8")
+            path.write_text(page(result, panels, estimates), "utf-8")
         else:
             from driftline.backtest.png import picture
 
-            picture(path, result, panels)
+            picture(path, result, panels, estimates)
     except OSError as error:
         raise Misconfigured(f"{path}: cannot be written ({error.strerror})") from None

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from driftline.backtest.estimates import NAMES, Estimates
 from driftline.backtest.panels import Panel
 from driftline.backtest.result import Result
 
@@ -16,32 +17,65 @@ MOST: Final = 12
 _INK, _LINE, _BAND, _ALARM, _TRUTH = "#22303c", "#1d6fa5", "#9fb8c8", "#d1495b", "#6a4c93"
 
 
-def picture(path: Path, result: Result, panels: Sequence[Panel]) -> None:
-    """The first MOST monitors, those with alarms first; two columns where there are many."""
-    from matplotlib.figure import Figure
-
-    shown = panels[:MOST]
-    columns = 1 if len(shown) <= 5 else 2
-    rows = max(1, -(-len(shown) // columns))
-    figure = Figure(figsize=(6.4 * columns, 1.75 * rows + 0.6), dpi=100, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=True)
-    for i, axis in enumerate(axes.T.flat):
-        if i < len(shown):
-            _draw(axis, shown[i])
-        else:
-            axis.set_axis_off()
-    left = f" (of {len(panels)} monitors, the first {MOST})" if len(panels) > MOST else ""
+def picture(path: Path, result: Result, panels: Sequence[Panel], estimates: Sequence[Estimates] = ()) -> None:
+    """The accuracy of each model version, estimated and measured, then the first monitors, those with alarms first:
+    MOST in all, in two columns where there are many."""
+    accuracies = [one for one in estimates if one.metric == "accuracy"][: MOST // 2]
+    shown: list[Panel | Estimates] = [*accuracies, *panels[: MOST - len(accuracies)]]
+    figure = _figure(shown)
+    monitors = len(shown) - len(accuracies)
+    left = f" (of {len(panels)} monitors, the first {monitors})" if len(panels) > monitors else ""
     alarms = len(result.alarms())
     figure.suptitle(f"{alarms} alarms in {result.days:,.0f} days{left}", fontsize=10, color=_INK)
     figure.savefig(path)
 
 
+def estimates_picture(path: Path, estimates: Sequence[Estimates]) -> None:
+    """The first MOST of them."""
+    _figure(estimates[:MOST]).savefig(path)
+
+
+def _figure(shown: Sequence[Panel | Estimates]) -> Any:
+    from matplotlib.figure import Figure
+
+    columns = 1 if len(shown) <= 5 else 2
+    rows = max(1, -(-len(shown) // columns))
+    figure = Figure(figsize=(6.4 * columns, 1.75 * rows + 0.6), dpi=100, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True)
+    for i, axis in enumerate(axes.T.flat):
+        if i >= len(shown):
+            axis.set_axis_off()
+            continue
+        one = shown[i]
+        axis.tick_params(labelsize=7, colors=_INK)
+        for side in ("top", "right"):
+            axis.spines[side].set_visible(False)
+        _draw(axis, one) if isinstance(one, Panel) else _draw_estimates(axis, one)
+    return figure
+
+
+def _draw_estimates(axis: Any, one: Estimates) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    when, (below, above) = [_moment(time) for time in one.times], one.band
+    axis.set_title(
+        f"{NAMES[one.metric]} of {one.model} {one.version}: estimated from scores (line, two errors), "
+        "measured (dots)",
+        fontsize=8,
+        loc="left",
+        color=_INK,
+    )
+    axis.fill_between(when, below, above, color=_BAND, alpha=0.35, linewidth=0)
+    axis.plot(when, one.values, color=_LINE, linewidth=0.9)
+    for parted, colour in ((False, _INK), (True, _ALARM)):
+        dots = [(time, r.measured[one.metric].value) for time, r in one.measured if r.parted(one.metric) == parted]
+        axis.plot([_moment(t) for t, _ in dots], [v for _, v in dots], "o", color=colour, markersize=2.6)
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+
+
 def _draw(axis: Any, panel: Panel) -> None:
     when = [_moment(time) for time in panel.times]
     axis.set_title(f"{panel.monitor}: {panel.what}", fontsize=8, loc="left", color=_INK)
-    axis.tick_params(labelsize=7, colors=_INK)
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)
     if len(when):
         axis.axhspan(panel.low, panel.high, color=_BAND, alpha=0.35, linewidth=0)
         axis.axhline(panel.middle, color=_BAND, linewidth=0.8)

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from driftline.contracts.blocks import PAIRS
 from driftline.errors import StateCorrupt
 from driftline.stats.block import PaneCounts
+from driftline.stats.calibration import Calibration, Scores
 from driftline.stats.codec import pack, unpack
-from driftline.stats.graded import CELLS, COLUMN, SCORE
-from driftline.stats.performance import Calibration, Scores
+from driftline.stats.confusion import CELLS
+from driftline.stats.graded import COLUMN, SCORE
 from driftline.stats.section import Section
 
 Ints = npt.NDArray[np.int64]

@@ -13,13 +13,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from driftline.stats.confusion import CELLS
 from driftline.stats.grid import GridColumn
 
 Floats = npt.NDArray[np.float64]
 
 COLUMN: Final = "graded"
 SCORE: Final = "score"
-CELLS: Final = ("true_negative", "false_positive", "false_negative", "true_positive")
 APART: Final = 2.0
 MAX_BINS: Final = 60
 """Of each cell; the four of them fit the 248 of a column."""

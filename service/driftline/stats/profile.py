@@ -16,7 +16,8 @@ import msgspec
 
 from driftline.contracts.blocks import PREDICTIONS
 from driftline.errors import StateCorrupt, StateTooNew
-from driftline.stats.performance import Scores, learn_scores
+from driftline.stats.calibration import Scores, scores_of
+from driftline.stats.graded import COLUMN as GRADED
 from driftline.stats.section import Section
 
 PROFILE_VERSION: Final = 1
@@ -68,7 +69,9 @@ class Profile(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     @cached_property
     def scores(self) -> Scores | None:
         """What its scores say of outcomes; None where they say nothing."""
-        return learn_scores(self.predictions, self.pairs)
+        graded = self.pairs.grid_column(GRADED) if self.pairs is not None else None
+        scores, calibration = self.predictions.scores, self.pairs.calibration if self.pairs is not None else None
+        return scores_of(scores, graded, calibration) if scores and graded and calibration else None
 
     @property
     def self_check(self) -> float | None:

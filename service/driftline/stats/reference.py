@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
+from driftline.stats.calibration import Calibration, learn_calibration
 from driftline.stats.coarse import coarsen_categories, coarsen_numbers, representatives
 from driftline.stats.codes import CODES, MISSING, WRONG_TYPE
 from driftline.stats.constant_rules import longest_run
@@ -24,7 +25,7 @@ from driftline.stats.encode import encode_cells
 from driftline.stats.fit import Timeline, fit
 from driftline.stats.graded import COLUMN as GRADED
 from driftline.stats.graded import graded_column
-from driftline.stats.grid import GridColumn, learn_grid
+from driftline.stats.grid import Grid, GridColumn, learn_grid
 from driftline.stats.joint import learn_joint, with_embedding
 from driftline.stats.limit_rules import cuts_of
 from driftline.stats.quality import (
@@ -125,10 +126,18 @@ def learn_section(
             if stream == PREDICTIONS
             else None
         ),
+        calibration=_calibration(grid, codes, units, settings),
         joint=learn_joint(grid, codes, units, [column.why_not for column in columns], settings),
     )
     check = self_check(section, codes, time, settings)
     return msgspec.structs.replace(section, check=check)
+
+
+def _calibration(
+    grid: Grid, codes: NDArray[np.uint8], units: NDArray[np.intp], settings: DetectionSettings
+) -> Calibration | None:
+    place = grid.index.get(GRADED)
+    return None if place is None else learn_calibration(grid.columns[place], codes[:, place], units, settings)
 
 
 def _graded(stream: Stream, rows: Rows, scores: GridColumn | None) -> dict[str, GridColumn | None]:

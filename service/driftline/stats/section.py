@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.stats.calibration import Calibration
 from driftline.stats.cbe import WitnessTable
 from driftline.stats.duplicates import MONITOR as DUPLICATES
 from driftline.stats.duplicates import DuplicateReference
@@ -145,7 +146,8 @@ class SelfCheck(msgspec.Struct, frozen=True, kw_only=True):
 class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """The reference of one stream: `n` rows in `panes` non-empty panes, events from `start` to `end` (ms). `check`:
     None where nothing pages. `traffic`: None where the rows are no live traffic. `tied`: pairs of columns that go
-    together in the reference, by name. `joint`: what columns do together; None where that is not watched."""
+    together in the reference, by name. `joint`: what columns do together; None where that is not watched.
+    `calibration`: what scores say of outcomes; None where pairs bring none."""
 
     stream: Stream
     grid: Grid
@@ -160,12 +162,16 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     tied: list[tuple[str, str]] = []
     joint: JointReference | None = None
     duplicates: DuplicateReference | None = None
+    calibration: Calibration | None = None
+
+    def grid_column(self, name: str) -> GridColumn | None:
+        """None where the grid has none of that name."""
+        place = self.grid.index.get(name)
+        return None if place is None else self.grid.columns[place]
 
     @property
     def scores(self) -> GridColumn | None:
-        """The column of scores; None where there is none."""
-        place = self.grid.index.get(SCORE)
-        return None if place is None else self.grid.columns[place]
+        return self.grid_column(SCORE)
 
     @property
     def monitored(self) -> list[ColumnReference]:
