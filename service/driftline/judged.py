@@ -81,6 +81,12 @@ class Judged:
                     found.append(fact_of(model, question.since))
         return found
 
+    async def versions(self, model: str) -> list[ModelState]:
+        """All versions of a model that are watched, by name."""
+        fields = (await self._store.read(Slot("judge", blocks_partition(model, self._partitions)))).fields
+        states, _ = load_models(fields, self._detection)
+        return [state for _, state in sorted(states.items()) if state.model == model]
+
 
 def fact_of(model: ModelState, since: int) -> Fact:
     """What its diary says of the days that end after `since`, and what its reference says."""

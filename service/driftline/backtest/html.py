@@ -31,6 +31,7 @@ def page(result: Result, panels: Sequence[Panel], estimates: Sequence[Estimates]
     parts = [
         _legend(any(panel.changes for panel in panels)),
         *(_figure(panel, span, several=several) for panel in alarmed),
+        *(["<h1>Performance</h1>"] if estimates else []),
         *estimates_section(estimates, several=several),
     ]
     if quiet:
@@ -52,15 +53,12 @@ def estimates_section(estimates: Sequence[Estimates], *, several: bool) -> list[
         ("dot", "measured, by the time outcomes became known"),
         ("parted", "measured, and two errors from what its own scores promised"),
     ]
-    return [
-        "<h1>Performance</h1>",
-        _list(legend),
-        *(estimate_figure(one, several=several) for one in estimates),
-    ]
+    return [_list(legend), *(estimate_figure(one, several=several) for one in estimates)]
 
 
 def document(title: str, summary: str, parts: Sequence[str]) -> str:
-    """A whole page of these parts. `summary` is plain text."""
+    """A whole page of these parts. `title` and `summary` are plain text."""
+    title = html.escape(title)
     return "\n".join(
         [
             "<!doctype html><html lang=en><head><meta charset=utf-8>",

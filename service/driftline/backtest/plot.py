@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from driftline.backtest.estimates import estimates_of, readings_of
+from driftline.backtest.estimates import Estimates, estimates_of, readings_of
 from driftline.backtest.panels import panels_of
 from driftline.backtest.result import Result
 from driftline.backtest.series import Series
@@ -30,6 +30,23 @@ def plot_kind(path: Path) -> PlotKind:
                 f"--plot {path}: a .png needs matplotlib: pip install 'driftline[backtest]'; an .html needs nothing"
             ) from None
     return kind
+
+
+def write_estimates(path: Path, kind: PlotKind, title: str, estimates: Sequence[Estimates]) -> None:
+    """Performance alone. `title` is plain text."""
+    try:
+        if kind == "html":
+            from driftline.backtest.html import document, estimates_section
+
+            several = len({(one.model, one.version) for one in estimates}) > 1
+            parts = estimates_section(estimates, several=several)
+            path.write_text(document(title, "" if parts else "Nothing to show yet.", parts), "utf-8")
+        else:
+            from driftline.backtest.png import estimates_picture
+
+            estimates_picture(path, estimates)
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def write_plot(path: Path, kind: PlotKind, result: Result, series: Series, changes: Sequence[Change]) -> None:

@@ -17,6 +17,7 @@ from driftline.cli import (  # noqa: E402
     incidents,
     model,
     notify,
+    performance,
     publish,
     reference,
     retrain,
@@ -39,6 +40,7 @@ app.command(epilog=status.EXAMPLES)(status.status)
 app.command("backtest", epilog=backtest.EXAMPLES)(backtest.backtest_files)
 app.command(epilog=tune.EXAMPLES)(tune.tune)
 app.command(epilog=explain.EXAMPLES)(explain.explain)
+app.command(epilog=performance.EXAMPLES)(performance.performance)
 app.add_typer(incidents.commands, name="incidents")
 app.add_typer(notify.commands, name="notify")
 app.add_typer(topics.commands, name="topics")
