@@ -87,7 +87,7 @@ def test_json_is_one_signal_a_line(log: MemoryLog, capsys: pytest.CaptureFixture
 
 
 def test_row_37_names_cannot_steer_the_terminal(log: MemoryLog, capsys: pytest.CaptureFixture[str]) -> None:
-    """Mutation: return `text` from app.printable; the escape sequence reaches the terminal."""
+    """Mutation: return `text` from terminal.printable; the escape sequence reaches the terminal."""
     show(read(log, signal("a\x1b]0;owned\x07\nb\u202e [bold]c[/bold]", model="m\x1b[2J")), json=False)
     shown = capsys.readouterr().out
     assert len(shown.splitlines()) == 1

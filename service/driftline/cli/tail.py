@@ -13,12 +13,13 @@ import msgspec
 import typer
 from rich.text import Text
 
-from driftline.cli.app import ConfigFile, Json, note, out, printable, settings
+from driftline.cli.app import ConfigFile, Json, note, out, settings
 from driftline.cli.connect import patiently, pause, reading, run
 from driftline.contracts.reactions import Alert, RetrainingRequested
 from driftline.contracts.records import Signal
 from driftline.errors import Misconfigured, Transient
 from driftline.runtime.log import LogReader, Record
+from driftline.terminal import printable
 
 Shown = Signal | Alert | RetrainingRequested
 
