@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 from driftline.clock import Clock
-from driftline.errors import DriftlineError, Fenced, Poison, StateLost, Transient
+from driftline.errors import DriftlineError, Fenced, Poison, StateLost, Transient, origin
 from driftline.runtime.log import GroupConsumer, LogWriter, Outgoing
 from driftline.runtime.observe import Observer
 from driftline.runtime.outbox import encode_outbox
@@ -77,7 +77,7 @@ class Cycle(Generic[State, Prepared]):
             raise
         except Exception as error:  # noqa: BLE001 - a defect of ours in one record must not stop the rest
             detail = f"{type(error).__name__} while folding"
-            self._observer.fold_failed(self._stage.name, owned.slot.partition, batch.first, repr(error))
+            self._observer.fold_failed(self._stage.name, owned.slot.partition, batch.first, origin(error))
             return await self._fold_failed(owned, batch, Poison("fold_error", detail), pausable=True)
         await self.write(owned, batch, folded, claim)
         self._observer.counted(self._stage.name, owned.slot.partition, folded.counts)
