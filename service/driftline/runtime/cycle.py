@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from driftline.clock import Clock
 from driftline.errors import DriftlineError, Fenced, Poison, StateLost, Transient, origin
@@ -20,6 +20,9 @@ from driftline.runtime.store import Store, Verdict, Write
 
 State = TypeVar("State")
 Prepared = TypeVar("Prepared")
+
+LAST_COMMIT_S: Final = 1.0
+"""How long a stop waits for the courtesy of a commit."""
 
 
 class Cycle(Generic[State, Prepared]):
@@ -192,7 +195,8 @@ class Cycle(Generic[State, Prepared]):
             o.committed_at = self._clock.monotonic()
         # State is safe already: a refused, failed or late commit costs a lag tool its accuracy, nothing else.
         with contextlib.suppress(TimeoutError, Transient):
-            await asyncio.wait_for(self._consumer.commit(offsets), timeout=deadline.left())
+            within = min(deadline.left(), LAST_COMMIT_S) if self.stopping else deadline.left()
+            await asyncio.wait_for(self._consumer.commit(offsets), timeout=within)
 
     async def retry(self, owned: Owned[State], what: str, call: Any) -> Any:
         partition = owned.slot.partition
