@@ -73,3 +73,16 @@ class StateCorrupt(DriftlineError):
 
 class StateTooNew(DriftlineError):
     """State bytes carry a version newer than this code writes."""
+
+
+def origin(error: BaseException) -> str:
+    """What an exception is and where it was raised, for a log: `KeyError at driftline.stats.grid:41`, the innermost
+    line of ours where there is one. Never its text, which may repeat values of features, or secrets."""
+    lines = []
+    at = error.__traceback__
+    while at is not None:
+        lines.append((str(at.tb_frame.f_globals.get("__name__")), at.tb_lineno))
+        at = at.tb_next
+    ours = [line for line in lines if line[0].startswith("driftline.")]
+    where = "".join(f" at {module}:{number}" for module, number in (ours or lines)[-1:])
+    return f"{type(error).__name__}{where}"

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from cli.letters import signal
+from driftline.cli import app
 from driftline.cli.tail import follow, follow_all, show, tail
 from driftline.clock import ManualClock
 from driftline.errors import Misconfigured
@@ -85,7 +87,7 @@ def test_json_is_one_signal_a_line(log: MemoryLog, capsys: pytest.CaptureFixture
 
 
 def test_row_37_names_cannot_steer_the_terminal(log: MemoryLog, capsys: pytest.CaptureFixture[str]) -> None:
-    """Mutation: return `text` from app.printable; the escape sequence reaches the terminal."""
+    """Mutation: return `text` from terminal.printable; the escape sequence reaches the terminal."""
     show(read(log, signal("a\x1b]0;owned\x07\nb\u202e [bold]c[/bold]", model="m\x1b[2J")), json=False)
     shown = capsys.readouterr().out
     assert len(shown.splitlines()) == 1
@@ -145,6 +147,29 @@ async def test_several_topics_are_followed_at_once(log: MemoryLog) -> None:
             if len(found) == 2:
                 stop.set()
     assert sorted(found) == ["alerts", "signals"]
+
+
+async def test_a_topic_that_is_not_there_ends_all(log: MemoryLog) -> None:
+    """Mutation: count the end in follow_all without looking at the task; the other topic is followed for ever."""
+    readers: dict[str, tuple[LogReader, str]] = {
+        "signals": (MemoryReader(log), TOPIC),
+        "alerts": (MemoryReader(log), "alerts"),
+    }
+    with pytest.raises(Misconfigured, match="there is no topic"):
+        async with asyncio.timeout(5):
+            async for _ in follow_all(readers, asyncio.Event(), from_start=True):
+                pass
+
+
+def test_a_broker_that_is_away_is_an_error_however_short_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: count `--for` from the start in `tail`; the command ends before the broker is given up, with 0."""
+    monkeypatch.setattr("driftline.cli.connect.PATIENCE_S", 0.3)
+    monkeypatch.setattr("driftline.cli.connect.GRACE_S", 0.0)
+    away = CliRunner(env={"DRIFTLINE_KAFKA__BOOTSTRAP": "127.0.0.1:1", "DRIFTLINE_CONFIG": None})
+    result = away.invoke(app, ["tail", "--for", "0"])
+    assert result.exit_code == 2
+    assert "cannot be reached" in result.stderr
+    assert "config check" in result.stderr
 
 
 def test_a_topic_that_cannot_be_shown_is_refused() -> None:

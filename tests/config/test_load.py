@@ -80,6 +80,10 @@ def test_every_mistake_is_reported_at_once_with_path_line_and_remedy(tmp_path: P
         ("kafka.arl0_days", "did you mean detection.arl0_days?"),
         ("runtime.http.prot", "did you mean runtime.http.port?"),
         ("detection.pager.feature", "did you mean detection.pager.features?"),
+        ("notify.url", "allow_private, ca_file, max_pending; a table of notify.receivers has url"),
+        ("kafka.url", "known here: bootstrap, "),
+        ("react.upstream", "did you mean react.incidents.upstream?"),
+        ("detction.arl0_days", "did you mean detection?"),
     ],
 )
 def test_unknown_keys_are_refused_at_every_level(path: str, suggestion: str, tmp_path: Path) -> None:
@@ -179,6 +183,13 @@ def test_what_kubernetes_sets_for_a_service_is_left_alone() -> None:
         ("DRIFTLINE_KAFKA__BOOTSTRP", "did you mean DRIFTLINE_KAFKA__BOOTSTRAP?"),
         ("DRIFTLINE_JOIN__DAYS__X", "there is no such setting"),
         ("DRIFTLINE_REDIS__", "there is no such setting"),
+        ("DRIFTLINE_NOTIFY", "notify is a section, and each of its settings has a variable: DRIFTLINE_NOTIFY__REC"),
+        ("DRIFTLINE_DETECTION__PAGER", "detection.pager is a section"),
+        ("DRIFTLINE_DETECTION_PAGER", "detection.pager is a section"),
+        ("DRIFTLINE_DETECTION__PAGR", "DRIFTLINE_DETECTION__PAGER__ERRORS"),
+        ("DRIFTLINE_INGEST__MAPPING", "ingest.mapping is a section"),
+        ("DRIFTLINE_NOTIFY__URL", "a table of notify.receivers has url"),
+        ("DRIFTLINE_NOTIFY__RECEIVERS__0__URL", "did you mean DRIFTLINE_NOTIFY__RECEIVERS?"),
     ],
 )
 def test_misspelt_variables_are_refused(name: str, says: str) -> None:

@@ -89,7 +89,8 @@ async def test_a_record_that_cannot_be_folded_stops_its_partition_and_no_other()
 
 
 async def test_a_decoder_that_breaks_is_one_record_s_fault_too() -> None:
-    """A10. Mutation: in `Cycle.process`, call `prepare` outside of the `try`: the service dies of the record."""
+    """A10, and row 45: what it says may be the record itself, so its line is told instead. Mutations: in
+    `Cycle.process`, call `prepare` outside of the `try`: the service dies of the record; tell `repr(error)`."""
     world = World(SMALL)
     world.publish(feed().messages)
     worker = await world.start("ingest")
@@ -100,12 +101,16 @@ async def test_a_decoder_that_breaks_is_one_record_s_fault_too() -> None:
 
     def breaks(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> object:
         if value is not None and CURSE in value:
-            raise KeyError("a defect")
+            raise KeyError(value)
         return decode(value, headers)
 
     decoder.decode = breaks  # type: ignore[method-assign, assignment]
     await world.drain()
     assert [letter["reason"] for letter in dead_letters(world)].count("fold_error") == cursed_records()
+    assert {error.split(":")[0] for _, _, _, error in worker.notes.of("fold_failed")} == {
+        "KeyError at driftline.ingest.gather",
+        "fold_error",
+    }
 
 
 @pytest.mark.parametrize("point", ["before_kafka_commit", "after_kafka_commit"])

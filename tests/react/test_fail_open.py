@@ -9,6 +9,7 @@ from driftline.react import cases
 from driftline.react.draft import Draft
 from driftline.react.grouping import Case
 from driftline.react.settings import DigestPlan, ReactSettings, Timing
+from driftline.react.state import State
 from driftline.react.subject import Subject
 from react.hearing import PATIENTLY, Same, heard, silence
 from react.making import MINUTE, Told, signal, tick
@@ -35,6 +36,19 @@ def test_routes_that_fail() -> None:
     run.take(tick(0), signal(A), tick(MINUTE))
     assert heard(run.said) == ["m data:open"]
     assert "policy.failed" in run.notes
+
+
+def test_row_45_what_a_failure_says_is_not_told() -> None:
+    """It may name values of features. Mutation: put the error itself into the note of Draft.attempt."""
+
+    def broken() -> None:
+        raise LookupError("canary")
+
+    draft = Draft(State(), ReactSettings())
+    draft.attempt("advice", broken, None)
+    (note,) = draft.notes
+    assert note.fields["stage"] == "advice"
+    assert str(note.fields["error"]).startswith("LookupError at driftline.react.draft:")
 
 
 @pytest.mark.parametrize(

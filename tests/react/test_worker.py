@@ -227,10 +227,11 @@ async def test_poison_is_dead_lettered_and_gone_on_behind() -> None:
 
 
 async def test_row_10_our_own_failure_is_dead_lettered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mutation: catch only Poison in ReactWorker._take; the worker ends."""
+    """And row 45: what it says is not told. Mutations: catch only Poison in ReactWorker._take, and the worker ends;
+    tell `repr(error)` there."""
 
     def broken(*_: object) -> None:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("canary")
 
     world = World(SETTINGS)
     process = world.process()
@@ -241,7 +242,9 @@ async def test_row_10_our_own_failure_is_dead_lettered(monkeypatch: pytest.Monke
     (letter,) = world.log.records("deadletter", 0)
     assert letter.value is not None
     assert b"fold_error" in letter.value
-    assert process.notes.of("fold_failed")
+    ((_, told),) = process.notes.of("fold_failed")
+    assert told.startswith("ZeroDivisionError at driftline.react.worker:")
+    assert b"canary" not in letter.value
 
 
 async def test_unreadable_state_is_set_aside() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import SecretStr
 
+from driftline.errors import Transient
 from driftline.telemetry.declared_events import EVENTS
 from driftline.telemetry.logs import MAX_ITEMS, MAX_TEXT, UndeclaredEvent, log, setup
 
@@ -107,6 +108,26 @@ def test_row_45_secrets_are_blotted_out_wherever_they_turn_up(
     assert CANARY not in text
     assert len(text.splitlines()) == 4
     assert "failed abc" in text  # too short a secret to be looked for
+
+
+def _raised(error: Exception) -> Exception:
+    try:
+        raise error
+    except Exception as raised:  # noqa: BLE001 - whatever it is
+        return raised
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_row_45_no_exception_repeats_what_it_was_given(stream: io.StringIO, form: Literal["json", "text"]) -> None:
+    """Mutation: log the text of any BaseException in logs.plain."""
+    setup("DEBUG", form, [], stream)
+    log("http.failed", error=_raised(ValueError(CANARY)), nested=[_raised(KeyError(CANARY))])
+    logging.getLogger("mode").error("a task failed", exc_info=_raised(RuntimeError(CANARY)))
+    log("http.failed", error=_raised(Transient("the broker is away")))
+    text = stream.getvalue()
+    assert CANARY not in text
+    assert "ValueError at " in text and "RuntimeError at" in text
+    assert "the broker is away" in text
 
 
 @pytest.mark.parametrize("form", ["json", "text"])

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from driftline.backtest.result import MonitorLine, Result, per_month
 from driftline.backtest.truth import Found, Score, Truth
-from driftline.cli.app import printable
 from driftline.contracts.reasons import REMEDIES
 from driftline.contracts.times import rfc3339
 from driftline.stats.wording import moment
+from driftline.terminal import printable
 
 REQUESTS_SHOWN: Final = 5
 DAY_MS: Final = 86_400_000

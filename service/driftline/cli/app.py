@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from driftline import __version__
 from driftline.config import Loaded, load
 from driftline.errors import DriftlineError, PublishRefused, Transient
+from driftline.terminal import printable
 
 AWAY: Final = "Is it running, and are kafka.bootstrap and redis.url right? `driftline config check` shows them."
 
@@ -58,11 +59,6 @@ def fail(message: str) -> None:
 
 def note(message: str) -> None:
     err.print(Text(printable(message), style="yellow"), soft_wrap=True)
-
-
-def printable(text: str, *, lines: bool = False) -> str:
-    """`text` without what could steer a terminal: names in records are chosen by others."""
-    return "".join(c if c.isprintable() or (lines and c == "\n") else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def settings(file: Path | None, **overrides: object) -> Loaded:

@@ -7,8 +7,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from driftline.cli.app import ConfigFile, Json, out, printable, settings
+from driftline.cli.app import ConfigFile, Json, out, settings
 from driftline.config.describe import in_force
+from driftline.terminal import printable
 
 commands = typer.Typer(no_args_is_help=True, help="Check the configuration.")
 

@@ -17,11 +17,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from driftline.cli.app import ConfigFile, Json, note, out, printable, settings
+from driftline.cli.app import ConfigFile, Json, note, out, settings
 from driftline.cli.connect import patiently, reading, writing
 from driftline.config import Config
 from driftline.contracts.records import DeadLetter
 from driftline.runtime.log import LogReader, LogWriter, Outgoing
+from driftline.terminal import printable
 
 CHUNK: Final = 500
 REPLAY_HEADER: Final = "driftline-replay"

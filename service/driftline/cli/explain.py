@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from driftline.cli.app import ConfigFile, Json, out, printable, settings
+from driftline.cli.app import ConfigFile, Json, out, settings
 from driftline.cli.connect import patiently, reading
 from driftline.clock import SystemClock
 from driftline.config import Config
@@ -20,6 +20,7 @@ from driftline.stats.explain import Delay, MonitorPlan, Plan, StreamPlan
 from driftline.stats.explain import explain as plan_of
 from driftline.stats.profile import Profile, decode_profile
 from driftline.stats.section import SelfCheck
+from driftline.terminal import printable
 from driftline.wiring import detection_settings
 
 EXAMPLES: Final = (

@@ -17,7 +17,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from driftline.cli.app import ConfigFile, Json, out, printable, settings
+from driftline.cli.app import ConfigFile, Json, out, settings
 from driftline.cli.connect import patiently, writing
 from driftline.cli.moments import duration_ms, moment
 from driftline.cli.profiles import shown_time
@@ -31,6 +31,7 @@ from driftline.react.slot import SLOT
 from driftline.react.standing import Standing, standings
 from driftline.react.state import State, from_fields
 from driftline.react.topics import command_record
+from driftline.terminal import printable
 from driftline.wiring import redis_store, worker_settings
 
 WAIT_S: Final = 30.0

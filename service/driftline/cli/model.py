@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from driftline.cli.app import ConfigFile, out, printable, settings
+from driftline.cli.app import ConfigFile, out, settings
 from driftline.cli.connect import patiently, reading, writing
 from driftline.clock import SystemClock
 from driftline.config import Config
 from driftline.registry import ProfileRegistry, reset_record
+from driftline.terminal import printable
 
 commands = typer.Typer(no_args_is_help=True, help="What can be done to a model version.")
 

@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from driftline.cli.app import ConfigFile, Json, out, printable, settings
+from driftline.cli.app import ConfigFile, Json, out, settings
 from driftline.clock import SystemClock
 from driftline.config import Config
 from driftline.contracts.reactions import Cause
@@ -24,6 +24,7 @@ from driftline.react.routes import Route, RouteTable
 from driftline.react.subject import Subject
 from driftline.receivers import channel_of
 from driftline.routing import route_table
+from driftline.terminal import printable
 
 commands = typer.Typer(no_args_is_help=True, help="Who is told of alerts, and whether they can be.")
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
-from driftline.cli.app import printable
 from driftline.errors import Misconfigured
 from driftline.registry import ModelKey, Standing
 from driftline.stats.compare import ColumnComparison
 from driftline.stats.profile import Profile
+from driftline.terminal import printable
 
 
 def shown_time(time: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 from collections.abc import Iterator
 from typing import Annotated, cast
 
@@ -12,6 +13,7 @@ import typer
 from driftline.cli.app import ConfigFile, note
 from driftline.cli.topics import create_topics
 from driftline.config import Config, load
+from driftline.config.tree import env_name
 from driftline.errors import Misconfigured
 from driftline.receivers import file_secrets
 from driftline.runtime.embedded import EmbeddedServers
@@ -60,8 +62,10 @@ def _servers(embedded: bool) -> Iterator[dict[str, object]]:
         overrides = embedded_overrides(servers)
         note("An embedded broker and store run; what they hold is gone at the end. Other commands reach them by")
         for name in ("kafka.bootstrap", "kafka.idempotent", "kafka.end_lags", "redis.url"):
-            variable = "DRIFTLINE_" + name.upper().replace(".", "__")
-            note(f"  export {variable}={str(overrides[name]).lower()}")
+            given = overrides[name]
+            text = str(given).lower() if isinstance(given, bool) else str(given)
+            # For a shell, so on standard output and nothing else there: logs and notes are on standard error.
+            typer.echo(f"export {env_name(tuple(name.split('.')))}={shlex.quote(text)}")
         yield overrides
 
 

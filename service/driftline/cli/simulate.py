@@ -93,5 +93,7 @@ def simulate(
     plan = Plan(rate, history, shift_after, seconds)
     note(f"publishing {rate:g} predictions a second of model {model} to {loaded.topics.events[0]}")
     published = run(lambda stop: simulate_onto(loaded, simulation, plan, stop))
-    if published is not None:
-        out.print(f"published {published:,} events", highlight=False)
+    if published is None:
+        note("cut off; the last batch may be published or not")
+        raise typer.Exit(130)
+    out.print(f"published {published:,} events", highlight=False)

@@ -10,13 +10,14 @@ import orjson
 import typer
 from rich.table import Table
 
-from driftline.cli.app import ConfigFile, Json, note, out, printable, settings
+from driftline.cli.app import ConfigFile, Json, note, out, settings
 from driftline.cli.connect import patiently, reading
 from driftline.clock import SystemClock
 from driftline.config import Config
 from driftline.contracts.blocks import NO_WATERMARK
 from driftline.registry import ProfileRegistry
 from driftline.status import Status, collect
+from driftline.terminal import printable
 from driftline.wiring import redis_store
 
 EXAMPLES = "Examples: `driftline status -c driftline.yaml`, `driftline status --json`"

@@ -13,12 +13,13 @@ import msgspec
 import typer
 from rich.text import Text
 
-from driftline.cli.app import ConfigFile, Json, note, out, printable, settings
+from driftline.cli.app import ConfigFile, Json, note, out, settings
 from driftline.cli.connect import patiently, pause, reading, run
 from driftline.contracts.reactions import Alert, RetrainingRequested
 from driftline.contracts.records import Signal
 from driftline.errors import Misconfigured, Transient
 from driftline.runtime.log import LogReader, Record
+from driftline.terminal import printable
 
 Shown = Signal | Alert | RetrainingRequested
 
@@ -57,13 +58,15 @@ async def follow(
     say: Callable[[str], None] = note,
     poll_s: float = POLL_S,
     look_s: float = LOOK_S,
+    reached: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Record]:
     """Records of all partitions as they come, until `stop`; those there already with `from_start`.
 
-    A broker that is away is waited for and said once; what was trimmed unread, or a log that was created anew,
-    is said too.
+    Transient if the broker cannot be reached at first; `reached` is called once it was. One that goes away later is
+    waited for and said once; what was trimmed unread, or a log that was created anew, is said too.
     """
     bounds = await patiently(lambda: reader.bounds(topic))
+    reached()
     position = {p: b.begin if from_start else b.end for p, b in bounds.items()}
     away, looked = False, time.monotonic()
     while not stop.is_set():
@@ -130,14 +133,27 @@ def show(record: Record, json: bool, kind: str = "signals") -> None:
 
 
 async def follow_all(
-    readers: Mapping[str, tuple[LogReader, str]], stop: asyncio.Event, *, from_start: bool
+    readers: Mapping[str, tuple[LogReader, str]],
+    stop: asyncio.Event,
+    *,
+    from_start: bool,
+    reached: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[tuple[str, Record]]:
-    """(kind, record) of several topics as they come. Each topic is in order; between topics there is none."""
+    """(kind, record) of several topics as they come. Each topic is in order; between topics there is none.
+
+    `reached` is called once all of them were. What ends one of them ends all.
+    """
     arrived: asyncio.Queue[tuple[str, Record] | None] = asyncio.Queue(CHUNK)
+    away = set(readers)
+
+    def found(kind: str) -> None:
+        away.discard(kind)
+        if not away:
+            reached()
 
     async def read(kind: str, reader: LogReader, topic: str) -> None:
         try:
-            async for record in follow(reader, topic, stop, from_start=from_start):
+            async for record in follow(reader, topic, stop, from_start=from_start, reached=lambda: found(kind)):
                 await arrived.put((kind, record))
         finally:
             await arrived.put(None)
@@ -147,11 +163,13 @@ async def follow_all(
         open_ = len(tasks)
         while open_:
             item = await arrived.get()
-            if item is None:
-                open_ -= 1
-            else:
+            if item is not None:
                 yield item
-        await asyncio.gather(*tasks)
+                continue
+            open_ -= 1
+            for task in tasks:
+                if task.done():  # as whoever has put a None is
+                    task.result()
     finally:
         for task in tasks:
             task.cancel()
@@ -174,7 +192,8 @@ def tail(
     ] = ",".join(KINDS),
     from_start: Annotated[bool, typer.Option("--from-start", help="Also those that are there already.")] = False,
     seconds: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="End by itself after so long.")
+        float | None,
+        typer.Option("--for", metavar="SECONDS", min=0, help="End by itself so long after the log has answered."),
     ] = None,
 ) -> None:
     """Print verdicts, alerts and retraining requests as they come.
@@ -185,15 +204,17 @@ def tail(
     loaded = settings(config).config
 
     async def work(stop: asyncio.Event) -> None:
-        if seconds is not None:
-            asyncio.get_running_loop().call_later(seconds, stop.set)
+        def reached() -> None:
+            if seconds is not None:
+                asyncio.get_running_loop().call_later(seconds, stop.set)
+
         async with contextlib.AsyncExitStack() as stack:
             # A reader reads one thing at a time: one for each topic, so that none waits for another.
             readers = {
                 kind: (await stack.enter_async_context(reading(loaded)), getattr(loaded.topics, kind))
                 for kind in kinds
             }
-            async for kind, record in follow_all(readers, stop, from_start=from_start):
+            async for kind, record in follow_all(readers, stop, from_start=from_start, reached=reached):
                 show(record, json, kind)
 
     run(work)

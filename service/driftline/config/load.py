@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from driftline.config.hints import hint
 from driftline.config.model import Config, Path
 from driftline.config.sources import Given, add_environment, read_file
-from driftline.config.tree import is_secret, keys_at, nearest, sections, settings
+from driftline.config.tree import is_secret, keys_at, sections, settings
 from driftline.errors import Misconfigured
 
 NEVER_SHOWN = frozenset({("redis", "url"), ("kafka", "bootstrap")})
@@ -62,7 +63,7 @@ def _explain(detail: ErrorDetails, origins: Mapping[Path, str]) -> str:
     origin = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), "")
     where = f"{'.'.join(path)[:100] or 'configuration'}{f' ({origin})' if origin else ''}"
     if detail["type"] == "extra_forbidden":
-        return f"{where}: there is no such setting; {_hint(path)}"
+        return f"{where}: there is no such setting; {hint(path)}"
     message = detail["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if detail["type"] == "union_tag_invalid":  # it would repeat what was given
@@ -92,11 +93,3 @@ def _shown(path: Path, detail: ErrorDetails) -> str:
 
 def _short(value: object) -> bool:
     return isinstance(value, str) and len(value) <= 60
-
-
-def _hint(path: Path) -> str:
-    near = nearest(path)
-    if near is not None:
-        return f"did you mean {'.'.join(near)}?"
-    allowed = keys_at(path[:-1])
-    return f"known here: {', '.join(allowed)}" if allowed else "see docs/configuration.md"

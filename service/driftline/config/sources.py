@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import yaml
 
+from driftline.config.hints import hint_of_variable, of_section
 from driftline.config.model import Path
-from driftline.config.tree import ENV_PREFIX, ENV_SEPARATOR, env_name, nearest, sections, settings
+from driftline.config.tree import ENV_PREFIX, ENV_SEPARATOR, env_name, sections, settings
 from driftline.errors import Misconfigured
 
 MAX_FILE_BYTES: Final = 1_048_576
@@ -105,23 +106,24 @@ def _without_empty_sections(data: dict[Any, Any], path: Path) -> dict[str, Any]:
 
 
 def add_environment(given: Given, environ: Mapping[str, str]) -> None:
-    """`DRIFTLINE_SECTION__KEY=value` over what the file says; empty values count as not given.
+    """`DRIFTLINE_SECTION__KEY=value` over what the file says; empty values count as not given. A section has no
+    variable: its settings have.
 
     Names without a double underscore are left alone, because Kubernetes sets such for every Service
-    (`DRIFTLINE_PORT`), unless they are a setting's name with a single one by mistake.
+    (`DRIFTLINE_PORT`), unless they are a section's name, or a setting's with a single one by mistake.
     """
-    single = {"_".join(path).upper(): path for path in settings()}
+    single = {"_".join(path).upper(): path for path in (*settings(), *sections())}
     for name, value in sorted(environ.items()):
         if not name.upper().startswith(ENV_PREFIX) or not value:
             continue
         rest = name[len(ENV_PREFIX) :]
         path = tuple(rest.lower().split(ENV_SEPARATOR))
+        meant = single.get(rest.upper(), path)
         if path in settings():
             given.put(path, value, name)
+        elif meant in sections():
+            given.problems.append(f"{name}: {of_section(meant)}")
+        elif meant in settings():
+            given.problems.append(f"{name}: between section and key stand two underscores: {env_name(meant)}")
         elif len(path) > 1:
-            near = nearest(path)
-            hint = f"; did you mean {env_name(near)}?" if near in settings() else ""
-            given.problems.append(f"{name[:100]}: there is no such setting{hint}")
-        elif rest.upper() in single:
-            right = env_name(single[rest.upper()])
-            given.problems.append(f"{name}: between section and key stand two underscores: {right}")
+            given.problems.append(f"{name[:100]}: there is no such setting; {hint_of_variable(path)}")

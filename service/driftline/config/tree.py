@@ -1,8 +1,7 @@
-"""The settings there are: paths, declarations, and the nearest to a misspelt one."""
+"""The settings there are: paths and declarations."""
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
 from collections.abc import Iterator
@@ -99,19 +98,3 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 def env_name(path: Path) -> str:
     return ENV_PREFIX + ENV_SEPARATOR.join(path).upper()
-
-
-def nearest(path: Path) -> Path | None:
-    """The setting or section most probably meant: misspelt at its own level, else the same name elsewhere,
-    else the nearest path of all."""
-    parent, name = path[:-1], path[-1]
-    near = difflib.get_close_matches(name, keys_at(parent), 1, 0.6)
-    if near:
-        return (*parent, near[0])
-    known = (*settings(), *sections())
-    elsewhere = [p for p in known if p[-1] == name]
-    if len(elsewhere) == 1:
-        return elsewhere[0]
-    dotted = {".".join(p): p for p in known}
-    found = difflib.get_close_matches(".".join(path), dotted, 1, 0.75)
-    return dotted[found[0]] if found else None

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from driftline.contracts.reactions import Alert, RetrainingRequested
+from driftline.errors import origin
 from driftline.react.settings import ReactSettings
 from driftline.react.state import Model, State, Version, copied
 
@@ -93,7 +94,7 @@ class Draft:
         try:
             return call()
         except Exception as error:  # noqa: BLE001 - a defect in a stage must not keep an alarm from people
-            self.note("policy.failed", stage=stage, error=f"{type(error).__name__}: {error}"[:200])
+            self.note("policy.failed", stage=stage, error=origin(error))
             return otherwise
 
     def done(self) -> Reaction:

@@ -25,7 +25,7 @@ import msgspec
 
 from driftline.clock import Clock
 from driftline.contracts.reactions import Command, Fact, content_id
-from driftline.errors import Fenced, LogGap, Poison, StateCorrupt, StateLost, Transient
+from driftline.errors import Fenced, LogGap, Poison, StateCorrupt, StateLost, Transient, origin
 from driftline.outgoing import dead_letter_record
 from driftline.react.core import Message, Question, questions, react
 from driftline.react.delivery import delivered, unconfigured
@@ -344,7 +344,7 @@ class ReactWorker:
             try:
                 reaction = react(made.state, message, self._settings.policy)
             except Exception as error:  # a defect of ours in one record must not stop the rest
-                self._observer.fold_failed(NAME, 0, record.offset, repr(error))
+                self._observer.fold_failed(NAME, 0, record.offset, origin(error))
                 raise Poison("fold_error", f"{type(error).__name__} while reacting") from error
         except Poison as why:
             made.outbox.append(dead_letter_record(self._topics.deadletter, 0, record, why))

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from driftline.clock import Clock
-from driftline.errors import DriftlineError, Fenced, Poison, StateLost, Transient
+from driftline.errors import DriftlineError, Fenced, Poison, StateLost, Transient, origin
 from driftline.runtime.log import GroupConsumer, LogWriter, Outgoing
 from driftline.runtime.observe import Observer
 from driftline.runtime.outbox import encode_outbox
@@ -20,6 +20,9 @@ from driftline.runtime.store import Store, Verdict, Write
 
 State = TypeVar("State")
 Prepared = TypeVar("Prepared")
+
+LAST_COMMIT_S: Final = 1.0
+"""How long a stop waits for the courtesy of a commit."""
 
 
 class Cycle(Generic[State, Prepared]):
@@ -77,7 +80,7 @@ class Cycle(Generic[State, Prepared]):
             raise
         except Exception as error:  # noqa: BLE001 - a defect of ours in one record must not stop the rest
             detail = f"{type(error).__name__} while folding"
-            self._observer.fold_failed(self._stage.name, owned.slot.partition, batch.first, repr(error))
+            self._observer.fold_failed(self._stage.name, owned.slot.partition, batch.first, origin(error))
             return await self._fold_failed(owned, batch, Poison("fold_error", detail), pausable=True)
         await self.write(owned, batch, folded, claim)
         self._observer.counted(self._stage.name, owned.slot.partition, folded.counts)
@@ -192,7 +195,8 @@ class Cycle(Generic[State, Prepared]):
             o.committed_at = self._clock.monotonic()
         # State is safe already: a refused, failed or late commit costs a lag tool its accuracy, nothing else.
         with contextlib.suppress(TimeoutError, Transient):
-            await asyncio.wait_for(self._consumer.commit(offsets), timeout=deadline.left())
+            within = min(deadline.left(), LAST_COMMIT_S) if self.stopping else deadline.left()
+            await asyncio.wait_for(self._consumer.commit(offsets), timeout=within)
 
     async def retry(self, owned: Owned[State], what: str, call: Any) -> Any:
         partition = owned.slot.partition

@@ -104,6 +104,7 @@ class KafkaWriter:
                         if partition not in await producer.partitions_for(topic):
                             raise Transient(f"topic {topic}: there is no partition {partition}")
                         sent = await producer.send_batch(queue[turn], topic, partition=partition)
+                        sent.add_done_callback(_looked_at)
                         acknowledged.append((topic, sent))
                     except (KafkaError, TimeoutError) as error:
                         failures.append((topic, error))
@@ -114,6 +115,12 @@ class KafkaWriter:
         if failures:
             mapped = [publish_error(self._settings, topic, error) for topic, error in failures]
             raise min(mapped, key=lambda error: not isinstance(error, PublishRefused))
+
+
+def _looked_at(sent: asyncio.Future[object]) -> None:
+    """Else asyncio would log the failure of each batch of a call that was cancelled before it came to them."""
+    if not sent.cancelled():
+        sent.exception()
 
 
 def _batches(producer: Any, records: Sequence[Outgoing]) -> dict[tuple[str, int], list[Any]]:

@@ -31,6 +31,9 @@ Prepared = TypeVar("Prepared")
 
 REPORT_EVERY_S: Final = 10.0
 REPORT_WITHIN_S: Final = 2.0
+LAST_STEP_S: Final = 2.0
+"""How long a stop waits for the step in hand. One that takes longer waits for a broker that does not answer, and what
+it would publish is in the store already: the next owner publishes it."""
 
 
 class Loop(Generic[State, Prepared]):
@@ -66,6 +69,7 @@ class Loop(Generic[State, Prepared]):
         self._waiting_for_others: set[int] = set()
         self._polled_at = math.inf
         self._reported_at = -math.inf
+        self._limit: asyncio.Timeout | None = None
 
     @property
     def owned(self) -> frozenset[int]:
@@ -125,16 +129,24 @@ class Loop(Generic[State, Prepared]):
     async def run(self) -> None:
         """Until `stop`: the loop. Raises Misconfigured, LogGap, StateTooNew (the operator has to act) or
         Stalled (restart the process)."""
-        await self.start()
         try:
-            while not self._cycle.stopping:
-                await self.step()
+            async with asyncio.timeout(None) as self._limit:
+                await self.start()
+                while not self._cycle.stopping:
+                    await self.step()
+        except TimeoutError:
+            if not self._cycle.stopping:
+                raise
+            self._cycle.abandoned.update(self._owned)  # whoever does not answer is asked for no courtesy either
         finally:
+            self._limit = None
             await self._consumer.close()
 
     def stop(self) -> None:
-        """Finish the range in hand, leave the group, return from `run`."""
+        """Finish the range in hand, if it takes no longer than LAST_STEP_S, leave the group, return from `run`."""
         self._cycle.stopping = True
+        if self._limit is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + LAST_STEP_S)
 
     async def step(self) -> int:
         """One round over all partitions; the number of records folded."""
@@ -300,6 +312,8 @@ class Loop(Generic[State, Prepared]):
 
     async def _acquire_wanted(self) -> None:
         for partition, lost in list(self._wanted.items()):
+            if self._cycle.stopping:
+                return
             try:
                 owned = await self._takeover.acquire(partition, lost)
             except Transient as error:

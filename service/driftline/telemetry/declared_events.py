@@ -36,7 +36,11 @@ EVENTS: Final = (
     Event("state.lost", ERROR, "The store has forgotten or rolled back our state; it is rebuilt from the log."),
     Event("state.quarantined", ERROR, "A state field cannot be read; it is set aside and its part starts cold."),
     Event("log.gap", ERROR, "Records that must be read are gone."),
-    Event("fold.failed", ERROR, "Our own code failed on a record; it is dead-lettered or its partition pauses."),
+    Event(
+        "fold.failed",
+        ERROR,
+        "Our own code failed on a record, at this line; it is dead-lettered or its partition pauses.",
+    ),
     Event("signal.repeated", DEBUG, "A signal that react has taken before came again; it changes nothing."),
     Event("alert.published", INFO, "An incident was opened, updated or resolved."),
     Event("command.taken", INFO, "What a person asked for, and what became of it (`outcome`)."),

@@ -16,6 +16,7 @@ from typing import Final, Literal, TextIO
 
 from pydantic import SecretStr
 
+from driftline.errors import DriftlineError, origin
 from driftline.telemetry.declared_events import EVENTS
 
 MAX_TEXT: Final = 500
@@ -62,7 +63,8 @@ class Hider:
 
 
 def plain(value: object, hide: Hider, depth: int = 3) -> Plain:
-    """A value as bounded JSON data: text of at most 500 characters, 20 items, three levels."""
+    """A value as bounded JSON data: text of at most 500 characters, 20 items, three levels. Of an exception the text
+    only where it is ours or the system's: any other may repeat what it was given, an event's values say."""
     match value:
         case None | bool() | int():
             return value
@@ -70,8 +72,10 @@ def plain(value: object, hide: Hider, depth: int = 3) -> Plain:
             return value if value - value == 0 else str(value)
         case SecretStr():
             return HIDDEN
-        case BaseException():
+        case DriftlineError() | OSError():
             return _cut(hide(f"{type(value).__name__}: {value}"))
+        case BaseException():
+            return origin(value)
         case bytes():
             return f"({len(value)} bytes)"
         case Mapping() if depth:

@@ -106,7 +106,7 @@ def test_no_sentence_of_the_detectors_tells_a_value(kind: str) -> None:
     """The sentences are those that the monitors make. Mutation: leave `hidden_text` out for `Effect.witness`."""
     rng = np.random.default_rng(1)
     n = 6_000
-    numbers: Cells = rng.choice([73_571.0, 73_572.0, 73_573.0, 73_574.0], n)
+    numbers: Cells = rng.choice(np.array([73_571.0, 73_572.0, 73_573.0, 73_574.0]), n)
     now: Cells
     match kind:
         case "categories":
@@ -114,7 +114,7 @@ def test_no_sentence_of_the_detectors_tells_a_value(kind: str) -> None:
         case "unseen":
             numbers, now = rng.choice(CATEGORIES, n).tolist(), [f"{CANARY} new {i}" for i in range(n)]
         case "numbers":
-            now = rng.choice([73_571.0, 73_574.0], n)
+            now = rng.choice(np.array([73_571.0, 73_574.0]), n)
         case "tail":
             now = np.full(n, 73_574.0)
         case _:
