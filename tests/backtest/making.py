@@ -52,7 +52,8 @@ def events(made: list[dict[str, Any]]) -> list[dict[str, Any]]:
         features = {"x": row["x"], "colour": row["colour"]}
         names = {"id": row["id"], "model": "model"}
         prediction = {"type": "prediction", **names, "version": "1", "time": row["time"], "features": features}
-        found.append((row["time"], {**prediction, "prediction": row["prediction"]}))
+        said = {name: row[name] for name in ("prediction", "score") if name in row}
+        found.append((row["time"], prediction | said))
         truth = {"type": "outcome", **names, "time": row["outcome_time"], "outcome": row["outcome"]}
         found.append((row["outcome_time"], truth))
     return [event for _, event in sorted(found, key=lambda one: one[0])]

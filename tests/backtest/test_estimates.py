@@ -40,6 +40,7 @@ def rows() -> list[dict[str, Any]]:
                 "time": time,
                 "id": f"e{i}",
                 "x": float(rng.normal()),
+                "colour": "red",
                 "prediction": int(score >= 0.5),
                 "score": score,
                 "outcome": int(rng.random() < truth),

@@ -160,20 +160,28 @@ def test_run_without_topics_says_what_to_do(environ: dict[str, str]) -> None:
 
 @pytest.mark.timeout(90)
 def test_exported_blocks_say_again_what_was_said(environ: dict[str, str], tmp_path: Path) -> None:
-    """What the service has said of events, the exported counts of them say again.
+    """What the service has said of events, the exported counts of them say again; and how well the model does can be
+    asked while it runs.
 
-    Mutation: in `export_blocks`, begin every partition one bundle later."""
+    Mutations: in `export_blocks`, begin every partition one bundle later; no `scorecard.flush` in `flush_model`."""
     environ |= {"DRIFTLINE_JUDGE__REFERENCE_EVENTS": "1200", "DRIFTLINE_JUDGE__REFERENCE_PAIRS": "1100"}
     blocks, result = tmp_path / "live.blocks", tmp_path / "again.json"
-    history = making.events(making.rows())
+    rows = [row | {"score": 0.1 + 0.7 * row["prediction"] + 0.02 * (i % 10)} for i, row in enumerate(making.rows())]
+    history = making.events(rows)
     invoke(environ, "topics", "create")
     with running(environ, tmp_path / "run.log"):
         for first in range(0, len(history), 1_000):
             part = making.write_jsonl(tmp_path / "part.jsonl", history[first : first + 1_000])
             invoke(environ, "publish", str(part))
-        status_when(environ, lambda s: len(only_model(s).get("alarms", ())) >= 2)
+        wanted = {"error:rate", "features.x:distribution"}
+        status_when(environ, lambda s: wanted <= set(only_model(s).get("alarms", ())))
+        performance = json.loads(invoke(environ, "performance", "model", "--by", "month", "--json").output)
         said = invoke(environ, "tail", "--topics", "signals", "--from-start", "--for", "2", "--json").output
         assert "1 profiles in live.blocks" in invoke(environ, "blocks", "export", "--out", str(blocks)).output
+    (period,) = performance["periods"]
+    assert period["predictions"] > 1_000 and period["outcomes"] > 1_000
+    assert period["measured"]["accuracy"]["value"] < period["estimated"]["accuracy"]["value"] - 0.05
+    assert "accuracy" in period["parted"]  # the error has moved, and scores knew nothing of it
     live = {s["id"]: s for s in map(json.loads, said.splitlines()) if s["state"] == "alarm"}
     invoke(environ, "backtest", str(blocks), "--json", str(result))
     again = json.loads(result.read_bytes())

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from driftline.backtest.estimates import NAMES, estimates_of
 from driftline.backtest.plot import plot_kind, write_estimates
-from driftline.cli.app import ConfigFile, Json, note, out, printable, settings
+from driftline.cli.app import ConfigFile, Json, note, out, settings
 from driftline.cli.connect import patiently, reading
 from driftline.config import Config
 from driftline.contracts.times import rfc3339
@@ -24,6 +24,7 @@ from driftline.judge.periods import PERIODS, Period, fitting, readings
 from driftline.judged import Judged
 from driftline.stats.confusion import CELLS, METRICS, Metric
 from driftline.stats.performance import Figures, Reading
+from driftline.terminal import printable
 from driftline.wiring import detection_settings, redis_store
 
 EXAMPLES: Final = (
