@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from backtest.making import STEP_MS, T0, config
+from backtest.making import STEP_MS, T0, config, events
 from backtest.test_estimates import N, rows
 from driftline.backtest.replay import Replay
 from driftline.cli import app, performance
@@ -34,25 +34,9 @@ def judged() -> list[ModelState]:
     async def replayed() -> list[ModelState]:
         replay = Replay(config())
         await replay.start()
-        made = [
-            {"type": "prediction", "model": "m", "version": "7", "features": {"x": row["x"]}} | row
-            for row in rows()
-        ]
-        for row in made:
-            del row["outcome_time"], row["x"], row["outcome"]
-        truth = [
-            {
-                "type": "outcome",
-                "model": "m",
-                "id": row["id"],
-                "time": row["outcome_time"],
-                "outcome": row["outcome"],
-            }
-            for row in rows()
-        ]
-        events = sorted([*made, *truth], key=lambda event: event["time"])
-        for first in range(0, len(events), 1_000):
-            part = events[first : first + 1_000]
+        found = events(rows())
+        for first in range(0, len(found), 1_000):
+            part = found[first : first + 1_000]
             await replay.advance([(json.dumps(event).encode(), event["time"]) for event in part])
         await replay.finish(T0 + N * STEP_MS + 60_000)
         (fields,) = await replay.fields()
@@ -72,17 +56,17 @@ def watched(monkeypatch: pytest.MonkeyPatch, judged: list[ModelState]) -> list[M
 
 
 def test_a_person_sees_both_and_where_they_part(watched: list[ModelState]) -> None:
-    result = invoke("m", "--by", "month", "--metric", "accuracy", "--metric", "AUC")
+    result = invoke("model", "--by", "month", "--metric", "accuracy", "--metric", "AUC")
     assert result.exit_code == 0, result.output
-    assert "m 7: accuracy by month" in result.output and "m 7: AUC by month" in result.output
+    assert "model 1: accuracy by month" in result.output and "model 1: AUC by month" in result.output
     row = next(line for line in result.output.splitlines() if "2023-11-01" in line)
     assert "*" in row and row.count("±") == 3
     assert "±: two standard errors" in result.output
 
 
 def test_programs_get_everything(watched: list[ModelState]) -> None:
-    told = json.loads(invoke("m", "--json").output)
-    assert (told["model"], told["version"], told["by"], told["why_nothing"]) == ("m", "7", "day", "")
+    told = json.loads(invoke("model", "--json").output)
+    assert (told["model"], told["version"], told["by"], told["why_nothing"]) == ("model", "1", "day", "")
     day = told["periods"][0]
     assert sum(day["confusion_expected"].values()) == pytest.approx(day["predictions"], abs=0.1)
     assert sum(day["confusion_measured"].values()) == day["outcomes"]
@@ -92,18 +76,18 @@ def test_programs_get_everything(watched: list[ModelState]) -> None:
 
 @pytest.mark.parametrize("name", ["m.html", "m.png"])
 def test_a_file_shows_it(watched: list[ModelState], tmp_path: Path, name: str) -> None:
-    assert invoke("m", "--plot", str(tmp_path / name)).exit_code == 0
+    assert invoke("model", "--plot", str(tmp_path / name)).exit_code == 0
     assert (tmp_path / name).stat().st_size > 5_000
 
 
 def test_what_cannot_be_told_is_said(watched: list[ModelState], tmp_path: Path) -> None:
     for arguments, words in (
         (("other",), "no version of other is watched"),
-        (("m", "--version", "8"), "its versions are 7"),
-        (("m", "--metric", "gini"), "known are accuracy, precision, recall, f1, auc"),
-        (("m", "--by", "year"), "give auto, day, week, month"),
-        (("m", "--plot", "m.svg"), "must end in .html or .png"),
-        (("m", "--plot", str(tmp_path / "none" / "m.html")), "cannot be written"),
+        (("model", "--version", "8"), "its versions are 1"),
+        (("model", "--metric", "gini"), "known are accuracy, precision, recall, f1, auc"),
+        (("model", "--by", "year"), "give auto, day, week, month"),
+        (("model", "--plot", "m.svg"), "must end in .html or .png"),
+        (("model", "--plot", str(tmp_path / "none" / "m.html")), "cannot be written"),
     ):
         result = invoke(*arguments)
         assert (result.exit_code, words in result.stderr) == (2, True), (arguments, result.stderr)
