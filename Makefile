@@ -34,7 +34,7 @@ check: .venv/.dev
 	$(BIN)/python deploy/grafana/dashboard.py --check
 
 test: .venv/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
 
 test-real: .venv/.dev
 	$(BIN)/python -m pytest --real $(ARGS)
