@@ -8,7 +8,6 @@ whatever is wrong with it is said then.
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 from collections import deque
 from fnmatch import fnmatchcase
@@ -17,6 +16,8 @@ from importlib import import_module
 from typing import Any, Final, Literal, get_args
 
 import msgspec
+
+from driftline.stats.hints import hint
 
 Role = Literal["annotate", "page"]
 
@@ -83,7 +84,7 @@ def detector_of(given: dict[str, Any]) -> DetectorRule:
     for key in given:
         if key not in DetectorRule.__struct_fields__:
             raise ValueError(
-                f"a detector has no {str(key)[:40]!r}; {_hint(str(key), DetectorRule.__struct_fields__)}"
+                f"a detector has no {str(key)[:40]!r}; {hint(str(key), DetectorRule.__struct_fields__)}"
             )
     role = given.get("role", "annotate")
     if role not in get_args(Role):
@@ -107,14 +108,14 @@ def parse(text: str) -> Parsed:
     prefix, _, name = _dotted(call.func if call is not None else node, text).rpartition(".")
     name = ALIASES.get(name, name)
     if prefix not in PREFIXES or name not in (*GENERAL, *BINARY):
-        raise ValueError(f"there is no detector {text[:60]!r}; {_hint(name, (*GENERAL, *BINARY, *ALIASES))}")
+        raise ValueError(f"there is no detector {text[:60]!r}; {hint(name, (*GENERAL, *BINARY, *ALIASES))}")
     if call is not None and call.args:
         raise ValueError(f"{name}: give its arguments by name")
     arguments = {}
     allowed = parameters(name)
     for keyword in call.keywords if call is not None else ():
         if keyword.arg not in allowed:
-            raise ValueError(f"{name} has no parameter {keyword.arg!r}; {_hint(keyword.arg or '', allowed)}")
+            raise ValueError(f"{name} has no parameter {keyword.arg!r}; {hint(keyword.arg or '', allowed)}")
         arguments[keyword.arg] = _literal(keyword.value, f"{name}({keyword.arg}=...)")
     if "seed" in allowed and arguments.get("seed") is None:
         arguments["seed"] = 0  # chance that is drawn anew in every process could not be judged twice
@@ -165,8 +166,3 @@ def _literal(node: ast.expr, where: str) -> bool | int | float | str | None:
     if not isinstance(value, bool | int | float | str | None):
         raise ValueError(f"{where}: a number, a text, True, False or None is wanted")
     return value
-
-
-def _hint(given: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(given, known, 1, 0.5)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"

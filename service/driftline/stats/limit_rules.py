@@ -8,7 +8,6 @@ wrongly. References learnt with the limit in force have the edge.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from driftline.stats.codes import CODES, MISSING, UNSEEN, UNSEEN_COUNTERS
 from driftline.stats.grid import GridColumn
+from driftline.stats.hints import hint
 from driftline.stats.segments import PREFIX as SEGMENT_PREFIX
 
 Bools = NDArray[np.bool_]
@@ -65,9 +65,7 @@ class LimitRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
-            near = difflib.get_close_matches(self.metric, METRICS, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(METRICS)}"
-            raise ValueError(f"there is no metric {self.metric[:60]!r}; {hint}")
+            raise ValueError(f"there is no metric {self.metric[:60]!r}; {hint(self.metric, METRICS)}")
         _, column, kind, _ = METRICS[self.metric]
         if (self.at_most is None) == (self.at_least is None):
             raise ValueError(f"{self.metric}: give either at_most or at_least")
@@ -183,9 +181,7 @@ def limit_of(given: Mapping[str, Any]) -> LimitRule:
     """A rule from plain data. ValueError with what is wrong and what was meant."""
     for key in given:
         if key not in LimitRule.__struct_fields__:
-            near = difflib.get_close_matches(str(key), LimitRule.__struct_fields__, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(LimitRule.__struct_fields__)}"
-            raise ValueError(f"a limit has no {str(key)[:40]!r}; {hint}")
+            raise ValueError(f"a limit has no {str(key)[:40]!r}; {hint(str(key), LimitRule.__struct_fields__)}")
     try:
         return msgspec.convert(dict(given), LimitRule)
     except msgspec.ValidationError as error:

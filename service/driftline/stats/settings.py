@@ -11,6 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from driftline.stats.detector_rules import DetectorRule
+from driftline.stats.distance_rules import DistanceRule
 from driftline.stats.limit_rules import LimitRule
 
 Pager = Literal["cbe", "adwin", "page_hinkley"]
@@ -30,9 +31,10 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     errors of the reference itself are allowed for, `min_reference_panes` what a reference must hold to page.
     `errors_pager` is for the monitors of the pairs stream, `features_pager` for all others. `season`: what is taken
     out of a column whose reference holds four periods of it ("auto": the one the reference gives evidence of).
-    `limits` and `detectors` are those asked for by name; `positive_class`: by pattern of the model's name, the
-    outcome that counts as positive (1 and true without); `importance`: by pattern of a column's name, how much its
-    drift matters beside others' (1 without): for the order in which alarms are shown, never for whether there is one.
+    `limits`, `detectors` and `distances` (fixed thresholds) are those asked for by name; `positive_class`: by pattern of
+    the model's name, the outcome that counts as positive (1 and true without); `importance`: by pattern of a column's
+    name, how much its drift matters beside others' (1 without): for the order in which alarms are shown, never for
+    whether there is one.
     `multivariate`: whether references learn what columns do together.
     Raises ValueError on a setting that no reading makes sense of.
     """
@@ -50,6 +52,7 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     multivariate: bool = True
     limits: tuple[LimitRule, ...] = ()
     detectors: tuple[DetectorRule, ...] = ()
+    distances: tuple[DistanceRule, ...] = ()
     positive_class: Mapping[str, str] = MappingProxyType({})
     importance: Mapping[str, float] = MappingProxyType({})
 
@@ -88,11 +91,13 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         """What of it concerns one model: of limits and detectors those whose pattern its name matches."""
         limits = tuple(rule for rule in self.limits if rule.applies(model))
         detectors = tuple(rule for rule in self.detectors if rule.applies(model))
+        distances = tuple(rule for rule in self.distances if rule.applies(model))
         positive = positive_of(self.positive_class, model)
         return msgspec.structs.replace(
             self,
             limits=limits,
             detectors=detectors,
+            distances=distances,
             positive_class={} if positive is None else {"*": positive},
         )
 

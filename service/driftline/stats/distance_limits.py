@@ -1,0 +1,175 @@
+"""The fixed thresholds on distances of one stream of a model (`distance_rules`): which are crossed.
+
+A threshold that chance alone comes near is not judged, and says so. Memory: the coarse counts of one batch for each
+rule and column.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftline.contracts.records import Distances
+from driftline.errors import StateCorrupt
+from driftline.stats.change import Change
+from driftline.stats.distance_rules import NAMES, ORDERED, DistanceRule
+from driftline.stats.distances import distances
+from driftline.stats.section import ColumnReference, Section
+from driftline.stats.settings import DetectionSettings
+from driftline.stats.witness import MISSING_BIN, WIDTH
+from driftline.stats.wording import moment, number
+
+Counts = NDArray[np.int64]
+
+FAR: Final = 2.0
+"""A threshold is worth something from so many times what chance brings on average."""
+
+
+@dataclass
+class Threshold:
+    """One rule on the monitored column at place `at`. `counts`: of the batch so far, since `since` (ms)."""
+
+    rule: DistanceRule
+    column: ColumnReference
+    at: int
+    counts: Counts
+    since: int = -1
+    alarm: bool = False
+
+    @property
+    def monitor(self) -> str:
+        return self.rule.monitor(self.column.name)
+
+    @cached_property
+    def by_chance(self) -> float:
+        """About how far a batch of one law is from the reference on average. PSI and 8 ln 2 times the divergence are
+        chi-squared there: one for each bin but one, over the number of values; the others shrink with its root."""
+        column, n = self.column, float(self.rule.events)
+        known = max(int(column.coarse_counts[:MISSING_BIN].sum()), 1)
+        inflation = n * max((witness.inflation(n) for witness in column.witnesses), default=1.0 / n)
+        noise = max(inflation, 1.0) * (1.0 / n + 1.0 / known)
+        filled = max(int((column.coarse_counts > 0).sum()), 2)
+        match self.rule.distance:
+            case "psi":
+                return (filled - 1) * noise
+            case "js":
+                return (filled - 1) * noise / (8.0 * math.log(2.0))
+            case "ks" | "wasserstein_sd":
+                return math.sqrt(noise)
+
+    @cached_property
+    def why_not(self) -> str:
+        """Why it is not judged; empty where it is."""
+        if self.rule.above >= FAR * self.by_chance:
+            return ""
+        return (
+            f"by chance alone the {NAMES[self.rule.distance]} of {self.rule.events:,} values would be about "
+            f"{self.by_chance:.2g}: give it more events, or a threshold of {FAR * self.by_chance:.2g} or more"
+        )
+
+    def take(self, coarse: Counts, start: int) -> Distances | None:
+        """A pane's coarse counts [WIDTH]; the distances of the batch that it completes."""
+        if self.since < 0:
+            self.since = start
+        self.counts += coarse
+        if int(self.counts[:MISSING_BIN].sum()) < self.rule.events:
+            return None
+        ascending = np.asarray(self.column.scores) if self.column.kind == "numeric" else None
+        found = distances(self.column.coarse_counts, self.counts, ascending)
+        self.counts[:] = 0
+        return found
+
+    def told(self, found: Distances, value: float, since: int, end: int) -> Change:
+        rule, crossed = self.rule, not self.alarm
+        return Change(
+            monitor=self.monitor,
+            state="alarm" if crossed else "resolved",
+            severity="warning",
+            time=end,
+            onset=since,
+            sentence=(
+                f"{self.column.name}: the {NAMES[rule.distance]} from the reference is "
+                f"{'above its threshold of' if crossed else 'back within'} {rule.above:g}: {number(value)} "
+                f"over {found.n:,} rows since {moment(since)}."
+            ),
+            distances=found,
+        )
+
+
+class DistanceLimits:
+    """`update` with every pane. `settings`: as they are for this model (`for_model`)."""
+
+    def __init__(self, section: Section, settings: DetectionSettings) -> None:
+        # Of two rules that ask the same of a column the first counts.
+        wanted = {
+            rule.monitor(column.name): Threshold(rule, column, at, np.zeros(WIDTH, np.int64))
+            for rule in reversed(settings.distances)
+            for at, column in enumerate(section.monitored)
+            if _concerns(rule, column)
+        }
+        self.thresholds = [wanted[name] for name in sorted(wanted)]
+        self.dropped: list[str] = []
+        """In alarm when the configuration gave them up."""
+
+    def update(self, start: int, end: int, coarse: Counts) -> list[Change]:
+        """The pane from `start` to `end` ms: coarse counts [monitored columns, WIDTH]."""
+        changes = []
+        for one in self.thresholds:
+            if one.why_not or (found := one.take(coarse[one.at], start)) is None:
+                continue
+            since, one.since = one.since, -1
+            value = getattr(found, one.rule.distance)
+            if value is not None and (value > one.rule.above) != one.alarm:
+                changes.append(one.told(found, value, since, end))
+                one.alarm = not one.alarm
+        return changes
+
+    def describe(self) -> list[str]:
+        """Each threshold in words, and what is to be thought of it."""
+        lines = []
+        for one in self.thresholds:
+            chance = number(one.by_chance)
+            words = one.why_not or f"in batches of {one.rule.events:,} values; about {chance} by chance"
+            beyond = "above it, " if one.alarm else ""
+            lines.append(f"{one.monitor}: {'not judged: ' if one.why_not else beyond}{words}")
+        return lines
+
+    @property
+    def in_alarm(self) -> list[str]:
+        return [one.monitor for one in self.thresholds if one.alarm]
+
+    def to_state(self) -> dict[str, Any]:
+        """For `codec.pack_arrays`; equal states give equal bytes."""
+        of = {
+            one.monitor: {"counts": one.counts, "since": one.since, "alarm": one.alarm} for one in self.thresholds
+        }
+        return {"of": of, "dropped": sorted(self.dropped)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Thresholds that the configuration has gained start cold; those it has lost are `dropped` if in alarm.
+        Raises StateCorrupt for what `to_state` did not give."""
+        try:
+            held = dict(state["of"])
+            for one in self.thresholds:
+                known = held.pop(one.monitor, None)
+                if known is not None:
+                    if known["counts"].shape != (WIDTH,):
+                        raise ValueError(f"counts of shape {known['counts'].shape}")
+                    one.counts[:] = known["counts"]
+                    one.since, one.alarm = int(known["since"]), bool(known["alarm"])
+            self.dropped = sorted([*state["dropped"], *(name for name, known in held.items() if known["alarm"])])
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise StateCorrupt(f"thresholds: {error}") from None
+
+
+def _concerns(rule: DistanceRule, column: ColumnReference) -> bool:
+    """Whether it asks about the values of this column, and they have such a distance."""
+    values = column.aspect == "values" and column.kind != "rate"
+    ordered = column.kind == "numeric" or rule.distance not in ORDERED
+    return values and ordered and fnmatchcase(column.name, rule.column)
