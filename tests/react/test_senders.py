@@ -107,7 +107,7 @@ def test_row_46_who_is_called_as_before_is_not_disturbed() -> None:
 def test_row_46_a_receiver_goes_while_it_is_called() -> None:
     """What it has taken is marked nowhere and harms nobody; what waited for it is said to be dropped.
 
-    Mutation: leave out the look at the receivers in ReactWorker.settle; the sender of the other dies of a KeyError."""
+    Mutation: leave out the look at the receivers in ReactWorker.settle; it raises KeyError."""
 
     async def story() -> None:
         world, pager, chat = World(QUIET, TO_BOTH), Slow(), StandIn()
@@ -116,8 +116,10 @@ def test_row_46_a_receiver_goes_while_it_is_called() -> None:
         senders = Senders({"chat": kept, "pager": sender(process, pager, "pager")})
         running = asyncio.create_task(senders.run())
         await pager.began.wait()
+        (name, one), *_ = process.worker.outbox.oldest("pager")
         await reconfigured(process, TO_CHAT)
         senders.replace({"chat": kept})
+        await process.worker.settle(name, one, "it answers HTTP 404", None)
         await asyncio.sleep(5)
         await holding_on(world, process, signal("error:rate", 2, "resolved", model="a", at=HOUR))
         await asyncio.sleep(5)
