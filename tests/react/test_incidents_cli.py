@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from react.cluster import Cluster, cluster
 from react.making import HOUR, MINUTE, T0, signal
-from react.test_connected import Cluster, cluster
 
 __all__ = ["cluster"]
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(120)]

@@ -18,7 +18,7 @@ from driftline.config.tree import changed, is_live
 from driftline.config.tree import settings as declared
 from driftline.react.observe import ReactObserver
 from driftline.reacting import ReactPart
-from driftline.reloading import SUCCEEDED_AT, SUCCESSFUL, LogPart, Reloader
+from driftline.reloading import SUCCEEDED_AT, SUCCESSFUL, LogPart, Part, Reloader
 from driftline.routing import route_table
 from driftline.telemetry import Metrics
 from driftline.telemetry.logs import log
@@ -105,7 +105,7 @@ async def site(tmp_path: Path, heard: io.StringIO) -> AsyncIterator[Site]:
         world = World(worker_settings(config).policy, route_table(config))
         process, metrics = world.process(), Metrics(process=False)
         part = ReactPart(config, process.worker, world.clock, ReactObserver())
-        parts = [LogPart(config, receivers=True, stream=heard), part]
+        parts: list[Part] = [LogPart(config, receivers=True, stream=heard), part]
         reloader = Reloader(config, read, metrics, world.clock, parts, process.worker.between)
         yield Site(file, secret, hook, world, process, part, reloader, metrics, heard)
 
