@@ -11,6 +11,7 @@ from driftline.backtest.result import Result
 from driftline.backtest.series import Series
 from driftline.backtest.truth import Change
 from driftline.errors import Misconfigured
+from driftline.outputs import write_whole
 
 PlotKind = Literal["html", "png"]
 _KINDS: Final[dict[str, PlotKind]] = {".html": "html", ".htm": "html", ".png": "png"}
@@ -33,14 +34,11 @@ def plot_kind(path: Path) -> PlotKind:
 
 def write_plot(path: Path, kind: PlotKind, result: Result, series: Series, changes: Sequence[Change]) -> None:
     panels = panels_of(result, series, changes)
-    try:
-        if kind == "html":
-            from driftline.backtest.html import page
+    if kind == "html":
+        from driftline.backtest.html import page
 
-            path.write_text(page(result, panels), "utf-8")
-        else:
-            from driftline.backtest.png import picture
+        write_whole(path, page(result, panels).encode())
+    else:
+        from driftline.backtest.png import picture
 
-            picture(path, result, panels)
-    except OSError as error:
-        raise Misconfigured(f"{path}: cannot be written ({error.strerror})") from None
+        write_whole(path, picture(result, panels))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
@@ -16,8 +16,8 @@ MOST: Final = 12
 _INK, _LINE, _BAND, _ALARM, _TRUTH = "#22303c", "#1d6fa5", "#9fb8c8", "#d1495b", "#6a4c93"
 
 
-def picture(path: Path, result: Result, panels: Sequence[Panel]) -> None:
-    """The first MOST monitors, those with alarms first; two columns where there are many."""
+def picture(result: Result, panels: Sequence[Panel]) -> bytes:
+    """A PNG of the first MOST monitors, those with alarms first; two columns where there are many."""
     from matplotlib.figure import Figure
 
     shown = panels[:MOST]
@@ -33,7 +33,9 @@ def picture(path: Path, result: Result, panels: Sequence[Panel]) -> None:
     left = f" (of {len(panels)} monitors, the first {MOST})" if len(panels) > MOST else ""
     alarms = len(result.alarms())
     figure.suptitle(f"{alarms} alarms in {result.days:,.0f} days{left}", fontsize=10, color=_INK)
-    figure.savefig(path)
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png")
+    return drawn.getvalue()
 
 
 def _draw(axis: Any, panel: Panel) -> None:
