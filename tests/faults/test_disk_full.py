@@ -88,6 +88,7 @@ def test_a_link_goes_on_being_one(tmp_path: Path) -> None:
 
 
 def test_row_46_a_file_of_blocks_that_was_cut_short_is_never_taken_for_whole(tmp_path: Path) -> None:
+    """Mutation: let OSError through in BlockWriter."""
     path = tmp_path / "cut.blocks"
     with small_files(2_000), pytest.raises(Misconfigured, match="cannot be written"):  # noqa: SIM117
         with BlockWriter(path, 1, complete=True) as file:
