@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-from collections.abc import Iterator
+import ssl
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -41,28 +43,50 @@ BURST = 5
 """Calls that may come at once after a pause."""
 
 
-def channels(config: Config, clock: Clock) -> Iterator[tuple[str, Channel, Rate]]:
-    """Every receiver's name, its channel, and how often it may be called. Misconfigured where a secret's file cannot
-    be read, or a channel lacks what it needs."""
-    for receiver in config.notify.receivers:
-        channel = channel_of(config, receiver, clock)
-        yield receiver.name, channel, Rate(receiver.per_minute, BURST, clock)
+@dataclass(frozen=True, slots=True)
+class Line:
+    """All that a receiver is called by, its secrets read: one that equals another is called alike."""
+
+    name: str
+    settings: ChannelSettings
+    post: PostSettings
+    values: bool
+    per_minute: float
+
+    def channel(self, clock: Clock) -> Channel:
+        """Misconfigured where it lacks what it needs."""
+
+        def lost(why: str) -> None:
+            log("notification.picture_lost", receiver=self.name, error=why)
+
+        try:
+            return open_channel(self.settings, self.post, clock, values=self.values, lost=lost)
+        except Misconfigured as error:
+            raise Misconfigured(f"notify.receivers: {self.name}: {error}") from None
+
+    def rate(self, clock: Clock) -> Rate:
+        return Rate(self.per_minute, BURST, clock)
 
 
-def channel_of(config: Config, receiver: Receiver, clock: Clock) -> Channel:
+def lines(config: Config, only: Collection[str] | None = None) -> list[Line]:
+    """One for each receiver (of these names). Misconfigured where a file of secrets or certificates cannot be read."""
     notify = config.notify
     post = PostSettings(
-        timeout_s=notify.timeout_s, allow_private=networks(notify.allow_private), ca_file=notify.ca_file
+        timeout_s=notify.timeout_s,
+        allow_private=networks(notify.allow_private),
+        certificates=None if notify.ca_file is None else _certificates(notify.ca_file),
     )
-
-    def lost(why: str) -> None:
-        log("notification.picture_lost", receiver=receiver.name, error=why)
-
-    settings = channel_settings(receiver, notify.timeout_s)
-    try:
-        return open_channel(settings, post, clock, values=notify.values, lost=lost)
-    except Misconfigured as error:
-        raise Misconfigured(f"notify.receivers: {receiver.name}: {error}") from None
+    return [
+        Line(
+            name=receiver.name,
+            settings=channel_settings(receiver, notify.timeout_s),
+            post=post,
+            values=notify.values,
+            per_minute=receiver.per_minute,
+        )
+        for receiver in notify.receivers
+        if only is None or receiver.name in only
+    ]
 
 
 def file_secrets(config: Config) -> frozenset[str]:
@@ -135,6 +159,16 @@ def _secret(receiver: Receiver, name: str, file: Path) -> str:
         ) from None
     if not text:
         raise Misconfigured(f"notify.receivers: {receiver.name}: {name}_file {file} is empty")
+    return text
+
+
+def _certificates(file: Path) -> str:
+    """Read now, so that what cannot be used is said now."""
+    try:
+        text = file.read_text("ascii")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"notify.ca_file: {file} holds no certificates (PEM): {type(error).__name__}") from None
     return text
 
 

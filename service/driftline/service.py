@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from driftline import __version__
@@ -18,6 +18,7 @@ from driftline.judge.stage import JudgeStage
 from driftline.judged import Judged
 from driftline.react.metrics import ReactMetrics
 from driftline.registry import ProfileRegistry
+from driftline.reloading import Part, Reloader, heard_hangups
 from driftline.runtime.kafka_consumer import KafkaConsumer
 from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_topics import KafkaTopics
@@ -49,9 +50,19 @@ class Service:
     """Runs stages until stopped, in a process of its own. What hangs is abandoned (`stopping.py`): nothing is lost by
     that, the next owner goes on from the store."""
 
-    def __init__(self, config: Config, stages: Sequence[StageName]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        stages: Sequence[StageName],
+        read: Callable[[], Config] | None = None,
+        parts: Sequence[Part] = (),
+    ) -> None:
+        """`read`: the configuration as it is given now; with it, SIGHUP reloads. `parts`: what goes by it outside."""
         self._config = config
         self._stages = stages
+        self._read = read
+        self._parts = list(parts)
+        self._between: asyncio.Lock | None = None
         self._clock = SystemClock()
         self._kafka = kafka_settings(config)
         self._store = redis_store(config)
@@ -69,6 +80,7 @@ class Service:
             await self._run()
 
     async def _run(self) -> None:
+        asked = heard_hangups() if self._read is not None else asyncio.Event()
         http = self._config.runtime.http
         health = HealthServer(http.host, http.port, self._metrics, self._progress, self._readiness)
         try:
@@ -82,7 +94,7 @@ class Service:
             self._readiness.met("log")
             self._readiness.met("started")
             log("service.started")
-            await self._watched(loops)
+            await self._watched(loops, asked)
         finally:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSING_S):
@@ -92,12 +104,15 @@ class Service:
                     await self._store.close()
                     log("service.stopped")
 
-    async def _watched(self, stages: Sequence[Running]) -> None:
+    async def _watched(self, stages: Sequence[Running], asked: asyncio.Event) -> None:
         topics = [spec.name for spec in topic_specs(self._config)]
         watchers = [
             asyncio.create_task(self._watch_readiness(stages)),
             asyncio.create_task(watch_servers(self._describe, topics, self._store, self._readiness)),
         ]
+        if self._read is not None:
+            reloader = Reloader(self._config, self._read, self._metrics, self._clock, self._parts, self._between)
+            watchers.append(asyncio.create_task(reloader.run(asked)))
         try:
             await run_until_stopped(stages)
         finally:
@@ -122,9 +137,8 @@ class Service:
         import stamina
 
         from driftline.react.app import AppSettings, ReactApp
-        from driftline.react.notify.sender import Sender
         from driftline.react.worker import ReactWorker
-        from driftline.receivers import channels
+        from driftline.reacting import ReactPart
 
         stamina.instrumentation.set_on_retry_hooks([])  # senders say it themselves, in declared events
         config = self._config
@@ -134,10 +148,9 @@ class Service:
         observer = ReactReadiness("react", self._metrics, self._progress, self._clock, self._readiness)
         settings = worker_settings(config)
         worker = ReactWorker(settings, self._store, self._reader, self._writer, self._clock, observer)
-        senders = [
-            Sender(worker, name, channel, rate, observer=observer)
-            for name, channel, rate in channels(config, self._clock)
-        ]
+        part = ReactPart(config, worker, self._clock, observer)
+        self._parts.append(part)
+        self._between = worker.between
         return ReactApp(
             AppSettings(f"{config.kafka.group}.react", config.react.tick_s),
             self._kafka,
@@ -145,7 +158,7 @@ class Service:
             worker,
             Judged(self._store, await self._reader.partitions(config.topics.blocks), detection_settings(config)),
             self._reader,
-            senders,
+            [part.senders],
             observer,
         )
 

@@ -21,7 +21,7 @@ from driftline.react.notify.settings import (
 )
 from driftline.react.settings import Timing
 from driftline.react.subject import Subject
-from driftline.receivers import channel_settings, channels, file_secrets
+from driftline.receivers import channel_settings, file_secrets, lines
 from driftline.routing import route_table
 from driftline.wiring import worker_settings
 
@@ -194,16 +194,16 @@ def test_row_45_a_file_that_is_none_is_said_without_what_is_in_it(
         file.write_text(content)
     made = config(receivers=[{"name": "chat", "type": "slack", "url_file": str(file)}])
     with pytest.raises(Misconfigured, match="chat") as caught:
-        list(channels(made, ManualClock()))
+        lines(made)
     assert said in str(caught.value)
     assert "hook" not in str(caught.value)
 
 
 async def test_every_receiver_has_a_channel() -> None:
-    made = list(channels(config(receivers=[CHAT, PAGER], values=True), ManualClock()))
-    assert [name for name, _, _ in made] == ["chat", "pager"]
-    for _, channel, _ in made:
-        await channel.close()
+    made = lines(config(receivers=[CHAT, PAGER], values=True))
+    assert [line.name for line in made] == ["chat", "pager"]
+    for line in made:
+        await line.channel(ManualClock()).close()
 
 
 def test_a_route_table_of_the_configuration_names_who_is_told() -> None:
@@ -225,4 +225,4 @@ def test_a_route_table_of_the_configuration_names_who_is_told() -> None:
 def test_an_address_that_apprise_does_not_know_is_said_to_be_whose() -> None:
     mail = {"name": "mail", "type": "apprise", "urls": ["no-such-scheme://x"]}
     with pytest.raises(Misconfigured, match=r"notify\.receivers: mail: .* number 1"):
-        list(channels(config(receivers=[CHAT, mail]), ManualClock(0)))
+        [line.channel(ManualClock(0)) for line in lines(config(receivers=[CHAT, mail]))]

@@ -59,10 +59,10 @@ async def main(point: str) -> None:
     service._writer = DyingWriter(service._writer, point)  # type: ignore[assignment]
     send, settle = Sender._try, ReactWorker.settle
 
-    async def dying_send(sender: Sender, name: str, one: Notification) -> str | None:
+    async def dying_send(sender: Sender, name: str, one: Notification) -> None:
         if point == "before_send":
             die()
-        return await send(sender, name, one)
+        await send(sender, name, one)
 
     async def dying_mark(
         worker: ReactWorker, name: str, one: Notification, error: str | None, receipt: str | None

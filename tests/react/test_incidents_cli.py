@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from react.cluster import Cluster
 from react.making import HOUR, MINUTE, T0, signal
-from react.test_connected import Cluster, cluster
+from react.test_connected import cluster
 
 __all__ = ["cluster"]
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(120)]

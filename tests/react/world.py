@@ -20,6 +20,7 @@ from driftline.runtime.memory_log import MemoryLog, MemoryReader, MemoryRecord, 
 from driftline.runtime.memory_store import MemoryServer, MemoryStore
 from faults.traps import Killed, TrappedStore, TrappedWriter, Traps
 from react.making import MINUTE, T0, by_hand, service_signal, signal, tick, told
+from support.jumping import Jumping
 
 TOPICS = Topics()
 POINTS = (
@@ -84,6 +85,7 @@ class World:
 
     def __post_init__(self) -> None:
         names = (*ROLES, "alerts", "retraining", "deadletter")
+        self.wall = Jumping(self.clock)
         self.log = MemoryLog(self.clock, dict.fromkeys(names, 1))
 
     async def sleep(self, seconds: float) -> None:
@@ -97,7 +99,7 @@ class World:
             TrappedStore(MemoryStore(self.server), traps),
             MemoryReader(self.log),
             TrappedWriter(MemoryWriter(self.log), traps),
-            self.clock,
+            self.wall,
             notes,
             self.sleep,
         )

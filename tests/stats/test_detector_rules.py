@@ -12,7 +12,7 @@ from driftline.stats.monitors import ModelMonitors
 from driftline.stats.opinions import Opinions
 from driftline.stats.river_state import freeze, thaw
 from driftline.stats.settings import DetectionSettings
-from stats.worlds import judge, panes_of, profile_of
+from stats.worlds import PER_PANE, judge, panes_of, profile_of
 
 Floats = NDArray[np.float64]
 
@@ -143,6 +143,27 @@ def test_a_detector_that_pages_raises_alarms_on_its_own_monitors() -> None:
         ("x:distribution", "river.drift.KSWIN(alpha=0.0001, seed=0)")
     ]
     assert 200 < alarms[0][0] < 240
+
+
+def test_row_46_a_detector_that_may_page_no_more_ends_its_alarm_with_a_reason() -> None:
+    """And only its own. Mutation: leave `raised` out of StreamMonitors.from_state; the alarm lasts."""
+    rng = np.random.default_rng(6)
+    values = np.concatenate([rng.normal(0.0, 1.0, 20_000), rng.normal(1.0, 1.0, 6_000)])
+    rule = DetectorRule(monitor="x:*", detector="KSWIN(alpha=0.0001)", role="page")
+    _, ((alarmed, _), *_) = _watched(rule, values)
+    monitors, changes = _watched(rule, values[: (alarmed + 1) * PER_PANE])
+    assert [change.state for _, change in changes] == ["alarm"]
+    data = monitors.to_bytes()
+    same = ModelMonitors.from_bytes(monitors.profile, DetectionSettings(detectors=(rule,), min_effect_sd=3.0), data)
+    assert same.to_bytes() == data
+    until = 10**12
+    assert [c for c in same.elapse(until) if c.monitor == "x:distribution"] == []
+    after = ModelMonitors.from_bytes(monitors.profile, DetectionSettings(min_effect_sd=3.0), data)
+    (over,) = [c for c in after.elapse(until) if c.monitor == "x:distribution"]
+    assert over.state == "resolved"
+    assert "KSWIN" in over.sentence and "configuration" in over.sentence
+    assert [c for c in after.elapse(until + 1) if c.monitor == "x:distribution"] == []
+    assert "x:distribution" not in [status.monitor for status in after.describe() if status.alarm]
 
 
 def test_a_detector_that_annotates_stands_beside() -> None:

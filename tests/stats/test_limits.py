@@ -276,3 +276,21 @@ def test_a_limit_taken_out_right_after_its_alarm_is_resolved() -> None:
             break
     after = Limits.from_state(section, DetectionSettings(), limits.to_state())
     assert after.in_alarm == [] and after.dropped == [FNR.monitor]
+
+
+def test_row_46_a_limit_taken_out_in_alarm_ends_with_a_reason_though_no_row_comes() -> None:
+    """Mutation: leave `end_dropped` out of StreamMonitors.elapse; who removes a limit of a model that has gone silent
+    keeps its alarm for ever."""
+    settings = settings_of(FNR)
+    profile = profile_of({"x": missed(20_000, 0.5)}, settings, pairs={"false_negative": missed(20_000, 0.1, 99)})
+    monitors = ModelMonitors(profile, settings)
+    panes = panes_of(profile, "pairs", {"false_negative": missed(5_000, 0.4, 3)})
+    told = judge(monitors, "pairs", panes)
+    assert [change.state for _, change in told if change.monitor == FNR.monitor] == ["alarm"]
+    after = ModelMonitors.from_bytes(profile, settings_of(), monitors.to_bytes())
+    until = panes[-1][0] + 2 * PANE
+    (over,) = [change for change in after.elapse(until) if change.monitor == FNR.monitor]
+    assert (over.state, over.time) == ("resolved", until)
+    assert over.sentence == f"{FNR.monitor} was taken out of the configuration: its alarm ends with that."
+    kept = ModelMonitors.from_bytes(profile, settings_of(), after.to_bytes())
+    assert not [change for change in kept.elapse(until + PANE) if change.monitor == FNR.monitor]

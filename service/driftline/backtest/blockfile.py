@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from driftline.errors import Misconfigured
+from driftline.outputs import cannot_write
 from driftline.stats.profile import Profile, decode_profile, encode_profile
 
 VERSION: Final = 1
@@ -47,7 +48,7 @@ class BlockWriter:
         try:
             self._file = gzip.open(self._path, "wb", LEVEL)
         except OSError as error:
-            raise Misconfigured(f"{self._path}: cannot be written ({error.strerror})") from None
+            raise cannot_write(self._path, error) from None
         self._frame(msgspec.msgpack.encode(self._head))
         return self
 
@@ -58,14 +59,20 @@ class BlockWriter:
         self._frame(msgspec.msgpack.encode((PROFILE, 0, encode_profile(profile))))
 
     def _frame(self, data: bytes) -> None:
-        self._file.write(len(data).to_bytes(4, "big") + data)
+        try:
+            self._file.write(len(data).to_bytes(4, "big") + data)
+        except OSError as error:
+            raise cannot_write(self._path, error) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
             self._frame(msgspec.msgpack.encode((END, 0, b"")))
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as unwritten:
+            raise cannot_write(self._path, unwritten) from error
 
 
 class BlockFile:

@@ -12,6 +12,7 @@ from driftline.backtest.result import Result
 from driftline.backtest.series import Series
 from driftline.backtest.truth import Change
 from driftline.errors import Misconfigured
+from driftline.outputs import write_whole
 
 PlotKind = Literal["html", "png"]
 _KINDS: Final[dict[str, PlotKind]] = {".html": "html", ".htm": "html", ".png": "png"}
@@ -34,32 +35,26 @@ def plot_kind(path: Path) -> PlotKind:
 
 def write_estimates(path: Path, kind: PlotKind, title: str, estimates: Sequence[Estimates]) -> None:
     """Performance alone. `title` is plain text."""
-    try:
-        if kind == "html":
-            from driftline.backtest.html import document, estimates_section
+    if kind == "html":
+        from driftline.backtest.html import document, estimates_section
 
-            several = len({(one.model, one.version) for one in estimates}) > 1
-            parts = estimates_section(estimates, several=several)
-            path.write_text(document(title, "" if parts else "Nothing to show yet.", parts), "utf-8")
-        else:
-            from driftline.backtest.png import estimates_picture
+        several = len({(one.model, one.version) for one in estimates}) > 1
+        parts = estimates_section(estimates, several=several)
+        write_whole(path, document(title, "" if parts else "Nothing to show yet.", parts).encode())
+    else:
+        from driftline.backtest.png import estimates_picture
 
-            estimates_picture(path, estimates)
-    except OSError as error:
-        raise Misconfigured(f"{path}: cannot be written ({error.strerror})") from None
+        write_whole(path, estimates_picture(estimates))
 
 
 def write_plot(path: Path, kind: PlotKind, result: Result, series: Series, changes: Sequence[Change]) -> None:
     panels = panels_of(result, series, changes)
     estimates = estimates_of(readings_of(series, result.profiles))
-    try:
-        if kind == "html":
-            from driftline.backtest.html import page
+    if kind == "html":
+        from driftline.backtest.html import page
 
-            path.write_text(page(result, panels, estimates), "utf-8")
-        else:
-            from driftline.backtest.png import picture
+        write_whole(path, page(result, panels, estimates).encode())
+    else:
+        from driftline.backtest.png import picture
 
-            picture(path, result, panels, estimates)
-    except OSError as error:
-        raise Misconfigured(f"{path}: cannot be written ({error.strerror})") from None
+        write_whole(path, picture(result, panels, estimates))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
@@ -17,9 +17,9 @@ MOST: Final = 12
 _INK, _LINE, _BAND, _ALARM, _TRUTH = "#22303c", "#1d6fa5", "#9fb8c8", "#d1495b", "#6a4c93"
 
 
-def picture(path: Path, result: Result, panels: Sequence[Panel], estimates: Sequence[Estimates] = ()) -> None:
-    """The accuracy of each model version, estimated and measured, then the first monitors, those with alarms first:
-    MOST in all, in two columns where there are many."""
+def picture(result: Result, panels: Sequence[Panel], estimates: Sequence[Estimates] = ()) -> bytes:
+    """A PNG of the accuracy of each model version, estimated and measured, then of the first monitors, those with
+    alarms first: MOST in all, in two columns where there are many."""
     accuracies = [one for one in estimates if one.metric == "accuracy"][: MOST // 2]
     shown: list[Panel | Estimates] = [*accuracies, *panels[: MOST - len(accuracies)]]
     figure = _figure(shown)
@@ -27,12 +27,18 @@ def picture(path: Path, result: Result, panels: Sequence[Panel], estimates: Sequ
     left = f" (of {len(panels)} monitors, the first {monitors})" if len(panels) > monitors else ""
     alarms = len(result.alarms())
     figure.suptitle(f"{alarms} alarms in {result.days:,.0f} days{left}", fontsize=10, color=_INK)
-    figure.savefig(path)
+    return _png(figure)
 
 
-def estimates_picture(path: Path, estimates: Sequence[Estimates]) -> None:
-    """The first MOST of them."""
-    _figure(estimates[:MOST]).savefig(path)
+def estimates_picture(estimates: Sequence[Estimates]) -> bytes:
+    """A PNG of the first MOST of them."""
+    return _png(_figure(estimates[:MOST]))
+
+
+def _png(figure: Any) -> bytes:
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png")
+    return drawn.getvalue()
 
 
 def _figure(shown: Sequence[Panel | Estimates]) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 import numpy as np
@@ -25,6 +25,7 @@ from driftline.config import Config
 from driftline.contracts.blocks import WindowTally
 from driftline.contracts.cloudevents import decode_dead_letter
 from driftline.errors import Misconfigured
+from driftline.outputs import Output
 from driftline.registry import ModelKey
 from driftline.runtime.memory_log import MemoryRecord
 from driftline.stats.profile import Profile
@@ -126,7 +127,7 @@ async def _events(task: Task, advanced: Advanced) -> Result:
         watchers = list(task.watchers)
         if task.blocks is not None:
             watchers.append(_Kept(stack.enter_context(BlockWriter(task.blocks, 1, complete=True))))
-        letters = stack.enter_context(_opened_for_letters(task.deadletters)) if task.deadletters else None
+        letters = stack.enter_context(Output(task.deadletters)) if task.deadletters else None
         run = _Run(config, Replay(config), watchers)
         result = run.result
         await run.replay.start(task.reference.build(detection_settings(config)))
@@ -253,20 +254,13 @@ def _some(bundles: Iterator[tuple[int, bytes]], most: int) -> Iterator[list[tupl
         yield held
 
 
-def _opened_for_letters(path: Path) -> IO[bytes]:
-    try:
-        return path.open("wb")
-    except OSError as error:
-        raise Misconfigured(f"{path}: cannot be written ({error.strerror})") from None
-
-
 def _refused(
     result: Result,
     letters: Sequence[MemoryRecord],
     slice_: Sequence[Entry],
     first: int,
     feed: Feed,
-    out: IO[bytes] | None,
+    out: Output | None,
 ) -> None:
     """Count what the door refused, with the file and line that it came from."""
     for record in letters:

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from driftline import __version__
 from driftline.config import Loaded, load
 from driftline.errors import DriftlineError, PublishRefused, Transient
+from driftline.outputs import NO_ROOM
 from driftline.terminal import printable
 
 AWAY: Final = "Is it running, and are kafka.bootstrap and redis.url right? `driftline config check` shows them."
@@ -28,6 +29,11 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            fail(f"{error.filename or 'what was to be written'}: {error.strerror}")
+            raise typer.Exit(2) from None
         except DriftlineError as error:
             away = isinstance(error, Transient) and not isinstance(error, PublishRefused)
             fail(f"{error}. {AWAY}" if away else str(error))

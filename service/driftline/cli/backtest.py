@@ -23,6 +23,7 @@ from driftline.cli.app import ConfigFile, err, out, settings
 from driftline.collector import lean
 from driftline.config import Config
 from driftline.errors import Misconfigured
+from driftline.outputs import write_whole
 from driftline.wiring import decoder
 
 EXAMPLES: Final = (
@@ -118,7 +119,7 @@ def backtest_files(
     if found is not None:
         show_truth(out, found)
     if json is not None:
-        write(json, result.to_json(found))
+        write_whole(json, result.to_json(found))
     if plot is not None and picture is not None and series is not None:
         write_plot(plot, picture, result, series, changes)
 
@@ -146,13 +147,6 @@ def refuse_for_blocks(**given: Path | None) -> None:
     for name, path in given.items():
         if path is not None:
             raise Misconfigured(f"--{name} says nothing about a file of blocks: it holds counts, no events")
-
-
-def write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise Misconfigured(f"{path}: cannot be written ({error.strerror})") from None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import typer
 from driftline.cli.app import note, out
 from driftline.clock import SystemClock
 from driftline.errors import Misconfigured
+from driftline.outputs import write_whole
 
 EXAMPLES = "Examples: `driftline demo`, `driftline demo --report demo.json`, `driftline demo --serve`"
 
@@ -53,7 +54,7 @@ async def _demo(file: Path | None, serve: bool, speed: int) -> bool:
             verdict = await demo.audit(script, await demo.play(script))
         show_report(out, verdict.report, verdict.checks)
         if file is not None:
-            await asyncio.to_thread(file.write_bytes, verdict.report.to_json())
+            await asyncio.to_thread(write_whole, file, verdict.report.to_json())
         if serve:
             around.start_stages()
             note(f"broker at {around.servers.kafka_bootstrap}, store at {around.servers.redis_url}, until Ctrl-C")

@@ -22,7 +22,7 @@ from driftline.errors import Misconfigured, Transient
 from driftline.react.notify.notification import Channel, Notification, Refused
 from driftline.react.routes import Route, RouteTable
 from driftline.react.subject import Subject
-from driftline.receivers import channel_of
+from driftline.receivers import lines
 from driftline.routing import route_table
 from driftline.terminal import printable
 
@@ -90,7 +90,7 @@ def _named(routes: RouteTable, name: str | None, every: bool) -> list[str]:
 
 async def _test(config: Config, names: Sequence[str]) -> list[Outcome]:
     clock = SystemClock()
-    channels = {r.name: channel_of(config, r, clock) for r in config.notify.receivers if r.name in names}
+    channels = {line.name: line.channel(clock) for line in lines(config, names)}
     return list(await asyncio.gather(*(_send(name, channels[name]) for name in names)))
 
 

@@ -15,10 +15,9 @@ from driftline.cli.topics import create_topics
 from driftline.config import Config, load
 from driftline.config.tree import env_name
 from driftline.errors import Misconfigured
-from driftline.receivers import file_secrets
+from driftline.reloading import LogPart
 from driftline.runtime.embedded import EmbeddedServers
 from driftline.service import STAGES, Service
-from driftline.telemetry import setup
 from driftline.wiring import StageName
 
 EXAMPLES = "Examples: `driftline run -c driftline.yaml`, `driftline run --stages judge`, `driftline run --embedded`"
@@ -34,22 +33,27 @@ def run(
         typer.Option("--embedded", help="Bring an own broker and store, in memory: for a look only."),
     ] = False,
 ) -> None:
-    """Run the stages until SIGTERM or Ctrl-C, then finish the work in hand and leave.
+    """Run the stages until SIGTERM or Ctrl-C, then finish the work in hand and leave. SIGHUP reloads the
+    configuration: all of it, or nothing.
 
     Run as many processes as there are partitions to share; a killed one loses nothing.
     """
     chosen = _stages(stages)
     with _servers(embedded) as overrides:
-        loaded = load(config, overrides=overrides).config
-        secrets = loaded.secrets() | (file_secrets(loaded) if "react" in chosen else frozenset())
-        setup(loaded.logging.level, loaded.logging.format, secrets=secrets)
-        asyncio.run(_run(loaded, chosen, embedded))
+
+        def read() -> Config:
+            return load(config, overrides=overrides).config
+
+        loaded = read()
+        logs = LogPart(loaded, receivers="react" in chosen)
+        asyncio.run(_run(Service(loaded, chosen, read, [logs]), loaded if embedded else None))
 
 
-async def _run(config: Config, stages: list[StageName], embedded: bool) -> None:
-    if embedded:
-        await create_topics(config)
-    await Service(config, stages).run()
+async def _run(service: Service, wanted: Config | None) -> None:
+    """`wanted`: whose topics are to be made first."""
+    if wanted is not None:
+        await create_topics(wanted)
+    await service.run()
 
 
 @contextlib.contextmanager

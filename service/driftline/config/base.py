@@ -13,6 +13,9 @@ LEGAL_NAME: Final = r"^[A-Za-z0-9._-]{1,249}$"
 """What Kafka takes as the name of a topic or a group."""
 AFFECTS: Final = "affects"
 """Key of a field's extra: the stages whose results change with this setting (see `Config.fingerprint`)."""
+LIVE: Final = "live"
+"""Key of a field's extra: whether a reload may change it. Said of a section, it holds for all in it but what says
+otherwise itself; said nowhere, a restart is needed (see `tree.is_live`)."""
 
 
 class Section(BaseModel):
@@ -28,14 +31,21 @@ class Section(BaseModel):
     )
 
 
-def setting(default: Any, description: str, *, affects: tuple[Stage, ...] = (), **bounds: Any) -> Any:
-    """A field with its default, its meaning, and the stages whose results depend on it."""
-    extra: JsonDict | None = {AFFECTS: list(affects)} if affects else None
-    return Field(default, description=description, json_schema_extra=extra, **bounds)
+def setting(
+    default: Any, description: str, *, affects: tuple[Stage, ...] = (), live: bool | None = None, **bounds: Any
+) -> Any:
+    """A field with its default, its meaning, the stages whose results depend on it, and whether a reload may change
+    it (None: as its section)."""
+    extra: JsonDict = {AFFECTS: list(affects)} if affects else {}
+    return Field(default, description=description, json_schema_extra=extra | _live(live) or None, **bounds)
 
 
-def section(model: type[Section], description: str) -> Any:
-    return Field(default_factory=model, description=description)
+def section(model: type[Section], description: str, *, live: bool | None = None) -> Any:
+    return Field(default_factory=model, description=description, json_schema_extra=_live(live) or None)
+
+
+def _live(said: bool | None) -> JsonDict:
+    return {} if said is None else {LIVE: said}
 
 
 def _no_bool(value: object) -> object:

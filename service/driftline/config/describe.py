@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path as File
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from driftline.config.load import Loaded
 from driftline.config.model import Path, affected, leaves, plain
-from driftline.config.tree import items, section_of, sections, settings
+from driftline.config.tree import is_live, items, section_of, sections, settings
 
 _HEAD = """\
 # Configuration
@@ -30,7 +30,9 @@ is reported at once; an unknown key is a mistake. `driftline config check` print
 hidden, and where each value comes from. `deploy/driftline.example.yaml` is a file to begin with.
 
 A setting marked **results** changes what is counted or judged, and with it the configuration's fingerprint; all
-workers of a group must agree on it.
+workers of a group must agree on it. A setting marked **live** can be changed while the service runs: SIGHUP makes a
+process read its configuration again. All others need a restart, and a reload that would change one changes nothing
+([operations](operations.md#changing-the-configuration)).
 """
 _KINDS: dict[Any, str] = {
     bool: "true / false",
@@ -48,17 +50,17 @@ def reference() -> str:
     for path, info in sections().items():
         lines += [f"## {'.'.join(path)}", "", info.description or "", ""]
         held = {inner[-1]: setting for inner, setting in settings().items() if inner[:-1] == path}
-        lines += _table(held)
+        lines += _table(held, {name for name in held if is_live((*path, name))})
         for name, setting in held.items():
             for model in items(setting.annotation):
                 lines += _listed(".".join((*path, name)), model)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _table(fields: Mapping[str, FieldInfo]) -> list[str]:
+def _table(fields: Mapping[str, FieldInfo], live: Collection[str] = ()) -> list[str]:
     lines = ["| key | kind | default | meaning |", "|---|---|---|---|"]
     for name, info in fields.items():
-        mark = " **results**" if affected(info) else ""
+        mark = (" **results**" if affected(info) else "") + (" **live**" if name in live else "")
         default = "" if info.default in (None, {}, (), "") else f"`{_text(info.default)}`"
         if info.is_required():
             default = "required"

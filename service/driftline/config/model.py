@@ -31,10 +31,10 @@ class Config(Section):
     join: Join = section(Join, "Outcomes to predictions.")
     judge: Judge = section(Judge, "From blocks to signals.")
     detection: Detection = section(Detection, "What an alarm is.")
-    react: React = section(React, "From signals to alerts and retraining requests.")
-    notify: Notify = section(Notify, "Who is told of alerts.")
+    react: React = section(React, "From signals to alerts and retraining requests.", live=True)
+    notify: Notify = section(Notify, "Who is told of alerts.", live=True)
     runtime: Runtime = section(Runtime, "How the process behaves.")
-    logging: Logging = section(Logging, "What is logged.")
+    logging: Logging = section(Logging, "What is logged.", live=True)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -52,7 +52,7 @@ class React(Section):
     """From signals to alerts and retraining requests."""
 
     tick_s: Number = setting(
-        10.0, "How often event time is told to react, seconds of the wall clock.", ge=0.1, le=3_600
+        10.0, "How often event time is told to react, seconds of the wall clock.", ge=0.1, le=3_600, live=False
     )
     update_every_s: Number = setting(
         300.0, "Least seconds between two messages of an incident; it doubles with each.", ge=0

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from driftline.config.model import Config, Path
+from driftline.config.base import LIVE
+from driftline.config.model import Config, Path, leaves
 
 ENV_PREFIX = "DRIFTLINE_"
 ENV_SEPARATOR = "__"
@@ -66,6 +67,24 @@ def _keys(kind: type[BaseModel], path: Path) -> Iterator[str]:
     kinds = [typing.get_args(info.annotation) for name, info in kind.model_fields.items() if name == "type"]
     if not kinds or path[-1] in kinds[0]:
         yield from (info.alias or name for name, info in kind.model_fields.items())
+
+
+def is_live(path: Path) -> bool:
+    """Whether a reload may change a setting; of what holds it, the nearest that says anything says so."""
+    declared = settings() | sections()
+    for n in range(len(path), 0, -1):
+        extra = declared[path[:n]].json_schema_extra
+        if isinstance(extra, dict) and LIVE in extra:
+            return bool(extra[LIVE])
+    return False
+
+
+def changed(former: Config, now: Config) -> list[Path]:
+    """The settings in which two configurations differ, in declared order; a section that only one has is one."""
+    held, new = ({path: value for path, _, value in leaves(one)} for one in (former, now))
+    differ = [path for path in held if path not in new or held[path] != new[path]]
+    differ += [path for path in new if path not in held and not any(path[:n] in held for n in range(len(path)))]
+    return [path for path in differ if path in new or not any(path[:n] in new for n in range(len(path)))]
 
 
 def is_secret(path: Path) -> bool:

@@ -37,6 +37,15 @@ async def in_log_order(
         yield first, buffers[first].popleft()
 
 
+async def newest_of(reader: LogReader, topics: Topics, bounds: Mapping[Role, Bounds]) -> int:
+    """When the log took the last record of these topics, ms of its own clock; 0 where they are empty."""
+    newest = 0
+    for role, held in bounds.items():
+        for record in await reader.read(topics.read(role), 0, max(held.begin, held.end - 1), held.end):
+            newest = max(newest, record.timestamp)
+    return newest
+
+
 async def ids_on(reader: LogReader, topics: Iterable[str]) -> frozenset[str]:
     """The ids of all that these topics hold."""
     found: set[str] = set()

@@ -29,18 +29,19 @@ from driftline.errors import Fenced, LogGap, Poison, StateCorrupt, StateLost, Tr
 from driftline.outgoing import dead_letter_record
 from driftline.react.core import Message, Question, questions, react
 from driftline.react.delivery import delivered, unconfigured
-from driftline.react.draft import Reaction, Said
+from driftline.react.draft import Reaction
+from driftline.react.made import Made
 from driftline.react.notify.addressing import tell
 from driftline.react.notify.notification import Notification
-from driftline.react.notify.outbox import Edit, Outbox
+from driftline.react.notify.outbox import Outbox
 from driftline.react.observe import ReactObserver
-from driftline.react.reading import bounds_of, ids_on, in_log_order
+from driftline.react.reading import bounds_of, ids_on, in_log_order, newest_of
 from driftline.react.routes import RouteTable
 from driftline.react.settings import ReactSettings
 from driftline.react.slot import SLOT, ReactSlot
 from driftline.react.state import CORE, MODEL_PREFIX, POLICY, State, from_fields, to_fields
 from driftline.react.topics import ROLES, Role, Topics, command_record, decode, said_record
-from driftline.runtime.log import Bounds, LogReader, LogWriter, Outgoing, Record
+from driftline.runtime.log import Bounds, LogReader, LogWriter, Record
 from driftline.runtime.outbox import decode_outbox
 from driftline.runtime.retry import Sleep, until_done
 from driftline.runtime.store import Store
@@ -54,7 +55,7 @@ TOGETHER: Final = 50
 FENCED_WAIT_S: Final = 1.0
 """A zombie learns of its end by the next heartbeat: it should not fence its successor before that."""
 OLD_MS: Final = 3_600_000
-"""While a lost state is rebuilt, alerts of records older than this are not notified again."""
+"""While a lost state is rebuilt, alerts of records so much older than the newest on the log are not notified again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +64,6 @@ class WorkerSettings:
     policy: ReactSettings = field(default_factory=ReactSettings)
     routes: RouteTable = field(default_factory=RouteTable)
     max_pending: int = 1_000
-
-
-@dataclass
-class _Made:
-    """What some messages come to, before it is written."""
-
-    state: State
-    edit: Edit
-    dirty: set[str] = field(default_factory=set)
-    outbox: list[Outgoing] = field(default_factory=list)
-    said: list[Said] = field(default_factory=list)
-    refused: int = 0
-
-    def move(self, role: Role, position: int) -> None:
-        """Stand at `position` in a topic. The state that this was made from stays where it stood."""
-        self.state = msgspec.structs.replace(self.state, positions={**self.state.positions, role: position})
 
 
 class ReactWorker:
@@ -110,9 +95,25 @@ class ReactWorker:
         self._rebuilding = False
         self._lost = False
         self._known: frozenset[str] = frozenset()
+        self._newest = 0
         self._ticked = ""
         self.outbox = Outbox(settings.routes.receivers, settings.max_pending)
         self._changed = {receiver: asyncio.Event() for receiver in settings.routes.receivers}
+
+    @property
+    def between(self) -> asyncio.Lock:
+        """Whoever holds it is between two messages."""
+        return self._one
+
+    def reconfigure(self, settings: WorkerSettings) -> None:
+        """Go by these from here on; `between` is to be held. The topics stay. The state is loaded anew, as by a
+        successor: that ends what the settings know no more, and what waits for a receiver goes on waiting."""
+        self._settings = settings
+        for gone in self._changed.keys() - set(settings.routes.receivers):
+            self._observer.pending(gone, 0)
+        self.outbox = Outbox(settings.routes.receivers, settings.max_pending)
+        self._changed = {r: self._changed.get(r) or asyncio.Event() for r in settings.routes.receivers}
+        self._drop("reloaded")
 
     def assigned(self) -> None:
         self._ours = True
@@ -173,6 +174,8 @@ class ReactWorker:
 
         async def mark() -> None:
             state = await self._owned()
+            if one.receiver not in self._settings.routes.receivers:
+                return
             reaction = delivered(state, one.receiver, one.id, error, self._settings.policy)
             made = self._made(reaction.state)
             made.edit.settle(name, one, error is None, receipt, state.now)
@@ -272,6 +275,7 @@ class ReactWorker:
         self._rebuilding = made.state.rebuilding
         said = (self._topics.alerts, self._topics.retraining)
         self._known = await ids_on(self._reader, said) if self._rebuilding else frozenset()
+        self._newest = await newest_of(self._reader, self._topics, bounds) if self._rebuilding else 0
         if state is None or made.outbox or broken or loaded.stale:
             stale = [n for n in snapshot.fields if state is None and n.startswith((MODEL_PREFIX, POLICY))]
             await self._write(made, sorted({*broken, *stale, *loaded.stale} - {CORE}))
@@ -290,7 +294,7 @@ class ReactWorker:
             self._notes_wait(receiver)
         return self._state
 
-    async def _say_loss(self, made: _Made, bounds: dict[Role, Bounds], new: bool) -> None:
+    async def _say_loss(self, made: Made, bounds: dict[Role, Bounds], new: bool) -> None:
         """An empty store is a loss if react has spoken before, else the first start."""
         lost = self._lost
         if new and not lost:
@@ -303,7 +307,7 @@ class ReactWorker:
             self._observer.state_lost(NAME, 0, f"rebuilt from {start} to {until}")
             made.outbox.append(state_lost_signal(self._topics.signals, NAME, 0, start, until))
 
-    def _check_bounds(self, made: _Made, bounds: dict[Role, Bounds]) -> None:
+    def _check_bounds(self, made: Made, bounds: dict[Role, Bounds]) -> None:
         """Records that are gone before they were read: said aloud, and gone on behind them."""
         for role in ROLES:
             at, held = made.state.positions.get(role, 0), bounds[role]
@@ -338,7 +342,7 @@ class ReactWorker:
         self._observer.folded(NAME, 0, len(batch), self._clock.monotonic() - started)
         self._observer.beat()
 
-    def _take(self, made: _Made, role: Role, record: Record) -> None:
+    def _take(self, made: Made, role: Role, record: Record) -> None:
         try:
             message = decode(role, record)
             try:
@@ -350,14 +354,14 @@ class ReactWorker:
             made.outbox.append(dead_letter_record(self._topics.deadletter, 0, record, why))
             made.refused += 1
         else:
-            old = self._rebuilding and record.timestamp < self._clock.now_ms() - OLD_MS
+            old = self._rebuilding and record.timestamp < self._newest - OLD_MS
             self._add(made, reaction, notify=not old, message=message)
         made.move(role, record.offset + 1)
 
-    def _made(self, state: State) -> _Made:
-        return _Made(state, self.outbox.edit())
+    def _made(self, state: State) -> Made:
+        return Made(state, self.outbox.edit())
 
-    def _add(self, made: _Made, reaction: Reaction, notify: bool, message: Message | None = None) -> None:
+    def _add(self, made: Made, reaction: Reaction, notify: bool, message: Message | None = None) -> None:
         """`message`: what the reaction is to, where others than react may want to be told of it."""
         made.state = reaction.state
         made.dirty |= reaction.dirty
@@ -370,7 +374,7 @@ class ReactWorker:
             tell(reaction, message, self._settings.routes, made.edit)
         made.edit.forget(reaction.forgotten, reaction.state.now)
 
-    async def _write(self, made: _Made, delete: Sequence[str] = ()) -> None:
+    async def _write(self, made: Made, delete: Sequence[str] = ()) -> None:
         edit = made.edit
         changed = to_fields(made.state, made.dirty) | edit.set
         write = self._slot.prepare(changed, [*delete, *sorted(edit.delete)], made.outbox)

@@ -20,3 +20,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect | None = None
     evidence: Evidence | None = None
     distances: Distances | None = None
+
+
+def no_longer(monitor: str, at: int, why: str) -> Change:
+    """An alarm ends because nobody asks any more. `why`: the sentence's beginning."""
+    sentence = f"{why}: its alarm ends with that."
+    return Change(monitor=monitor, state="resolved", severity="info", time=at, onset=at, sentence=sentence)

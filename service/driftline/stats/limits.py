@@ -21,7 +21,7 @@ from driftline.contracts.records import Estimate, Severity, SignalState
 from driftline.errors import StateCorrupt
 from driftline.stats.block import PaneCounts
 from driftline.stats.bounded_share import BoundedShare, percent
-from driftline.stats.change import Change
+from driftline.stats.change import Change, no_longer
 from driftline.stats.codes import CODES
 from driftline.stats.grid import MOMENT_UNIT
 from driftline.stats.limit_rules import LimitRule, counted
@@ -158,8 +158,7 @@ class Limits:
         of another shape."""
         if counts.counts.shape != (len(self.section.grid.columns), CODES):
             raise ValueError(f"counts of shape {counts.counts.shape} for {len(self.section.grid.columns)} columns")
-        changes = [_no_longer(name, end) for name in self.dropped]
-        self.dropped = []
+        changes = self.end_dropped(end)
         for limit in self.limits:
             if limit.why_not:
                 continue
@@ -175,6 +174,11 @@ class Limits:
                 changes.append(limit.change("alarm", end, self.threshold))
                 limit.raise_alarm()
         return changes
+
+    def end_dropped(self, at: int) -> list[Change]:
+        """What was in alarm when the configuration lost it is over, and says why; once."""
+        dropped, self.dropped = self.dropped, []
+        return [no_longer(name, at, f"{name} was taken out of the configuration") for name in dropped]
 
     def describe(self) -> list[str]:
         """Each limit in words, with what it has seen so far, and what it cannot do."""
@@ -220,8 +224,3 @@ def _witness(rule: LimitRule, column: ColumnReference) -> Witness | None:
 
 def _severity(rule: LimitRule) -> Severity:
     return "critical" if rule.stream == "pairs" else "error"
-
-
-def _no_longer(name: str, end: int) -> Change:
-    sentence = f"{name} is no longer a limit: its alarm ends with it."
-    return Change(monitor=name, state="resolved", severity="info", time=end, onset=end, sentence=sentence)

@@ -20,7 +20,7 @@ from driftline.errors import StateCorrupt
 from driftline.stats.block import PaneCounts
 from driftline.stats.budget import is_about_the_model
 from driftline.stats.cbe import RECOVERED, BlockDetector, Run
-from driftline.stats.change import Change
+from driftline.stats.change import Change, no_longer
 from driftline.stats.codes import CODES, MISSING
 from driftline.stats.common_causes import Moved
 from driftline.stats.constant_rules import ConstantRules
@@ -60,6 +60,8 @@ class StreamMonitors:
         m = len(self.columns)
         self.detector = BlockDetector(section.table)
         self.opinions = [Opinions(self._rules_of(column)) for column in self._heard()]
+        self.raised: dict[int, str] = {}
+        """By column in alarm: the detector that raised it."""
         self.limits = Limits(section, settings)
         self.schema = SchemaRules(section)
         self.constant = ConstantRules(section)
@@ -133,7 +135,9 @@ class StreamMonitors:
             again = self.duplicates.update(start, end, counts.n, duplicates, threshold)
         if not counts.n:
             return again
-        changes = again + self.traffic.elapse(pane_start) + self.traffic.update(start, end, counts.n)
+        changes = (
+            again + self._ended(end) + self.traffic.elapse(pane_start) + self.traffic.update(start, end, counts.n)
+        )
         changes += self.schema.update(start, end, counts) + self.constant.update(start, end, counts)
         changes += self.limits.update(start, end, counts)
         if self.columns:
@@ -144,7 +148,18 @@ class StreamMonitors:
 
     def elapse(self, until: int) -> list[Change]:
         """No pane is to come that ends by `until`, but those that came."""
-        return self.traffic.elapse(until)
+        return self._ended(until) + self.limits.end_dropped(until) + self.traffic.elapse(until)
+
+    def _ended(self, at: int) -> list[Change]:
+        """The alarms of detectors that the configuration lets raise none any more."""
+        changes = []
+        for j in [j for j, name in self.raised.items() if name not in self._pagers[j]]:
+            self.detector.resolve(j)
+            monitor, name = self.columns[j].monitor, self.raised.pop(j)
+            changes.append(
+                no_longer(monitor, at, f"{name} raises no alarms of {monitor} by the configuration any more")
+            )
+        return changes
 
     def _coarsen(self, counts: PaneCounts) -> NDArray[np.int64]:
         flat = counts.counts[self._rows].ravel()
@@ -208,6 +223,7 @@ class StreamMonitors:
         self, j: int, run: Run, pager: str, evidence: float, threshold: float, end: int, counts: PaneCounts
     ) -> Change:
         column, witness = self.columns[j], self.witnesses[run.witness]
+        self.raised[j] = pager
         onset = self._time(run.start)
         effect = effect_of(column, witness, run)
         window = self.windows.covering(onset)
@@ -245,6 +261,7 @@ class StreamMonitors:
     def _resolved(self, j: int, end: int) -> Change:
         evidence = float(self.detector.recovery[j])
         run = self.detector.resolve(j)
+        del self.raised[j]
         column, witness = self.columns[j], self.witnesses[run.witness]
         since = self._time(run.start)
         effect = effect_of(column, witness, run)
@@ -307,6 +324,7 @@ class StreamMonitors:
             "variance": self.variance.to_state(),
             "judged": self.judged,
             "detector": self.detector.to_state(),
+            "raised": {self.columns[j].monitor: name for j, name in sorted(self.raised.items())},
             "opinions": [opinion.to_bytes() for opinion in self.opinions],
             "windows": zlib.compress(self.windows.to_bytes(), 1),
             "schema": self.schema.to_state(),
@@ -330,6 +348,8 @@ class StreamMonitors:
             monitors.variance.restore(state["variance"])
             monitors.judged[...] = state["judged"]
             monitors.detector = BlockDetector.from_state(section.table, state["detector"])
+            at = {column.monitor: j for j, column in enumerate(monitors.columns)}
+            monitors.raised = {at[monitor]: str(name) for monitor, name in dict(state["raised"]).items()}
             held = [
                 Opinions.from_bytes(data, monitors._rules_of(column))
                 for column, data in zip(monitors._heard(), state["opinions"], strict=True)

@@ -33,6 +33,12 @@ EVENTS: Final = (
     Event("partition.stalled", WARNING, "A partition has records but none are fetched; the consumer is restarted."),
     Event("call.retrying", WARNING, "A call to the broker or the store failed for now and is repeated."),
     Event("config.changed", WARNING, "State was written under other settings; it goes on under ours from here."),
+    Event(
+        "config.reloaded", INFO, "The configuration was read again and is in force; `settings` are what changed."
+    ),
+    Event(
+        "config.refused", ERROR, "A reload was refused, for `mistakes`; the former configuration stays in force."
+    ),
     Event("state.lost", ERROR, "The store has forgotten or rolled back our state; it is rebuilt from the log."),
     Event("state.quarantined", ERROR, "A state field cannot be read; it is set aside and its part starts cold."),
     Event("log.gap", ERROR, "Records that must be read are gone."),

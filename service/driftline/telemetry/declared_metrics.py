@@ -45,6 +45,21 @@ METRICS: Final = (
         "Two fingerprints in one group: bring all workers to the same configuration.",
     ),
     Metric(
+        "driftline_config_last_reload_successful",
+        "gauge",
+        "",
+        (),
+        "1 if the configuration as it was last read is in force, 0 if it was refused.",
+        "0: config.refused in the log has every mistake; mend it, and send SIGHUP again, or restart.",
+    ),
+    Metric(
+        "driftline_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        "seconds",
+        (),
+        "When the configuration in force was read, since the epoch.",
+    ),
+    Metric(
         "driftline_records_total",
         "counter",
         "records",

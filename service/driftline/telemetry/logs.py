@@ -130,6 +130,12 @@ def _text(value: Plain) -> str:
     return json.dumps(value, ensure_ascii=not (isinstance(value, str) and value.isprintable()))
 
 
+class _Lines(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A line that cannot be written (the disk is full, the reader is gone) is lost, and nothing else is. Python's
+        own complaint would repeat the record as it was given, with its secrets."""
+
+
 def setup(
     level: str = "INFO",
     form: Literal["json", "text"] = "json",
@@ -139,7 +145,7 @@ def setup(
     """Send all logs of the process to `stream` (standard error) in this form. Libraries speak from WARNING on,
     from DEBUG on if that is our level; those that call receivers not at all. Calling it again replaces the former
     set-up."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _Lines(stream or sys.stderr)
     handler.setFormatter(Formatter(form, Hider(secrets)))
     root = logging.getLogger()
     for old in list(root.handlers):

@@ -19,7 +19,7 @@ from driftline.config import load
 from driftline.errors import Misconfigured
 from driftline.react.metrics import ReactMetrics
 from driftline.react.notify.sender import Sender, SenderSettings
-from driftline.receivers import channels, file_secrets
+from driftline.receivers import file_secrets, lines
 from driftline.routing import route_table
 from driftline.telemetry import Metrics, Progress
 from driftline.telemetry.logs import setup
@@ -87,9 +87,10 @@ async def sending(
     await process.worker.ensure()
     async with AsyncExitStack() as stack:
         senders = []
-        for name, channel, _ in channels(config, clock):
+        for line in lines(config):
+            channel = line.channel(clock)
             stack.push_async_callback(channel.close)
-            senders.append(Sender(process.worker, name, channel, None, QUICK, observer, world.sleep))
+            senders.append(Sender(process.worker, line.name, channel, None, QUICK, observer, world.sleep))
         world.append(signal())
         await world.drain(process)
         yield world, senders, metrics
@@ -145,7 +146,7 @@ def test_row_45_no_secret_is_in_the_configuration_shown(json: bool, tmp_path: Pa
 def test_row_45_no_mistake_repeats_a_secret(wrong: dict[str, Any]) -> None:
     try:
         config = load(None, environ={}, overrides={"notify": {"receivers": [wrong]}}).config
-        list(channels(config, ManualClock(T0)))
+        [line.channel(ManualClock(T0)) for line in lines(config)]
     except Misconfigured as error:
         said = str(error)
     else:

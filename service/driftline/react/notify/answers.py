@@ -27,15 +27,24 @@ def expect_taken(answer: Answer, receiver: str, now_ms: int) -> None:
 
 
 def retry_after(headers: Mapping[str, str], now_ms: int) -> float | None:
-    """Seconds that `Retry-After` asks for, in either of its forms; None where it does not, or not understandably."""
+    """Seconds that `Retry-After` asks for, in either of its forms; None where it does not, or not understandably. A
+    date counts from the answer's own, where it has one: the clocks of the two need not agree."""
     header = headers.get("retry-after")
     if header is None:
         return None
     try:
         seconds = float(header)
     except ValueError:
-        try:
-            seconds = parsedate_to_datetime(header).timestamp() - now_ms / 1000
-        except (ValueError, TypeError, OverflowError):
+        until, sent = _date(header), _date(headers.get("date", ""))
+        if until is None:
             return None
+        seconds = until - (now_ms / 1000 if sent is None else sent)
     return min(max(seconds, 0.0), LONGEST_WAIT_S) if seconds == seconds else None
+
+
+def _date(header: str) -> float | None:
+    """Seconds since the epoch; None where it is no date."""
+    try:
+        return parsedate_to_datetime(header).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

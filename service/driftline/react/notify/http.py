@@ -95,8 +95,8 @@ class Poster:
     def _client(self, host: str) -> httpx.AsyncClient:
         if host not in self._clients:
             trusted = httpx.create_ssl_context(trust_env=False)
-            if self._settings.ca_file is not None:
-                trusted.load_verify_locations(self._settings.ca_file)
+            if self._settings.certificates is not None:
+                trusted.load_verify_locations(cadata=self._settings.certificates)
             self._clients[host] = httpx.AsyncClient(
                 timeout=httpx.Timeout(self._settings.timeout_s),
                 follow_redirects=False,

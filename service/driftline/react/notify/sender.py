@@ -21,13 +21,15 @@ class SenderSettings:
     """A notification is tried `attempts` times with back-off; then, after the longest wait, it is the next one's turn,
     and later its own again: one that the receiver fails on does not hold up the others, and none is given up while
     it may be taken. What is told of one incident keeps its order all the same. A `Retry-After` holds for the
-    receiver, not for one notification. `give_up_s`: for one try, should a channel hang in spite of its own limits."""
+    receiver, not for one notification. `give_up_s`: for one try, should a channel hang in spite of its own limits;
+    `last_s`: for the one that is under way at the end."""
 
     attempts: int = 5
     first_wait_s: float = 0.5
     longest_wait_s: float = 60.0
     jitter_s: float = 0.5
     give_up_s: float = 300.0
+    last_s: float = 2.0
 
 
 class Overtaken(DriftlineError):
@@ -54,9 +56,10 @@ class Sender:
         self._settings = settings or SenderSettings()
         self._observer = observer or ReactObserver()
         self._sleep = sleep
+        self._in_hand: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled; a call that is under way then has a moment to end and be marked, else it is repeated."""
         changed = self._worker.changed(self._receiver)
         try:
             while True:
@@ -64,7 +67,14 @@ class Sender:
                 if not await self.round():
                     await changed.wait()
         finally:
+            await self._finish()
             await self._channel.close()
+
+    async def _finish(self) -> None:
+        if self._in_hand is not None:
+            await asyncio.wait({self._in_hand}, timeout=self._settings.last_s)
+            self._in_hand.cancel()
+            await asyncio.gather(self._in_hand, return_exceptions=True)
 
     async def round(self) -> int:
         """Try everything that waits once round; how many there were."""
@@ -74,7 +84,7 @@ class Sender:
             if one.key in failed:
                 continue
             try:
-                receipt = await self._send(name, one)
+                await self._send(name, one)
             except Overtaken:
                 continue
             except Refused as error:
@@ -85,16 +95,13 @@ class Sender:
                 await self._sleep(self._settings.longest_wait_s if asked is None else asked)
             except Exception as error:  # noqa: BLE001 - a defect in one channel must not stop the others, nor be silent
                 await self._refused(name, one, f"it cannot be told ({type(error).__name__})")
-            else:
-                self._observer.notified(self._receiver, one.id, "sent", "")
-                await self._worker.settle(name, one, None, receipt)
         return len(waiting)
 
     async def _refused(self, name: str, one: Notification, why: str) -> None:
         self._observer.notified(self._receiver, one.id, "refused", why)
         await self._worker.settle(name, one, why, None)
 
-    async def _send(self, name: str, one: Notification) -> str | None:
+    async def _send(self, name: str, one: Notification) -> None:
         settings = self._settings
         async for attempt in stamina.retry_context(
             on=self._backoff(one),
@@ -105,21 +112,27 @@ class Sender:
             wait_jitter=settings.jitter_s,
         ):
             with attempt:
-                return await self._try(name, one)
-        raise AssertionError("stamina ends with a result or an error")
+                await self._try(name, one)
 
-    async def _try(self, name: str, one: Notification) -> str | None:
+    async def _try(self, name: str, one: Notification) -> None:
         """Looks at each try whether it is still ours to send: a process that has lost the topics and still retries a
         beginning would otherwise open again what its successor has ended."""
         if self._rate is not None:
             await self._rate.turn()
         if not self._worker.active or not self._worker.outbox.holds(self._receiver, name, one.id):
             raise Overtaken(one.id)
+        self._in_hand = asyncio.create_task(self._call(name, one))
+        await asyncio.shield(self._in_hand)
+
+    async def _call(self, name: str, one: Notification) -> None:
+        """Send, and mark what was taken."""
         try:
             async with asyncio.timeout(self._settings.give_up_s):
-                return await self._channel.send(one, self._worker.outbox.receipt(self._receiver, one.key))
+                receipt = await self._channel.send(one, self._worker.outbox.receipt(self._receiver, one.key))
         except TimeoutError:
             raise TryLater("it does not come to an end") from None
+        self._observer.notified(self._receiver, one.id, "sent", "")
+        await self._worker.settle(name, one, None, receipt)
 
     def _backoff(self, one: Notification) -> Callable[[Exception], bool | float]:
         def wait(error: Exception) -> bool | float:

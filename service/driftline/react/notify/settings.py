@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -13,11 +12,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 @dataclass(frozen=True, slots=True)
 class PostSettings:
     """`timeout_s` is of each phase: connecting, sending, each part of the answer; a call as a whole may take four
-    times that. `ca_file`: certificates (PEM) that are trusted beside the public ones."""
+    times that. `certificates` (PEM) are trusted beside the public ones."""
 
     timeout_s: float = 10.0
     allow_private: tuple[Network, ...] = ()
-    ca_file: Path | None = None
+    certificates: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,121 @@
+"""SIGHUP: the configuration is read again, and either all of it is in force, or nothing has changed.
+
+1. *read* file, environment and command line again, as at the start;
+2. *refuse* what needs a restart (`config/tree.py` knows), each setting by its name;
+3. *prepare* every part: read the files of secrets, make the channels. Whatever is wrong is found by here, nothing has
+   been changed so far, and the former configuration stays in force;
+4. *wait* until react is between two messages;
+5. *apply* all parts. None of them waits or fails, so nobody ever sees a half of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Protocol, TextIO
+
+from driftline.clock import Clock
+from driftline.config.model import Config
+from driftline.config.tree import changed, is_live
+from driftline.errors import Misconfigured
+from driftline.receivers import file_secrets
+from driftline.telemetry import Metrics, log, setup
+
+Apply = Callable[[], None]
+SUCCESSFUL = "driftline_config_last_reload_successful"
+SUCCEEDED_AT = "driftline_config_last_reload_success_timestamp_seconds"
+
+
+class Part(Protocol):
+    """What goes by the configuration and can go by another one."""
+
+    def prepare(self, config: Config) -> Apply:
+        """What puts `config` into force here. Changes nothing itself; Misconfigured where it cannot be."""
+        ...
+
+
+class Reloader:
+    """`read`: the configuration as it is given now. `between`: held while it is put into force."""
+
+    def __init__(
+        self,
+        config: Config,
+        read: Callable[[], Config],
+        metrics: Metrics,
+        clock: Clock,
+        parts: Sequence[Part],
+        between: AbstractAsyncContextManager[object] | None = None,
+    ) -> None:
+        self._config = config
+        self._read = read
+        self._metrics = metrics
+        self._clock = clock
+        self._parts = parts
+        self._between = between or nullcontext()
+        self._succeeded()
+
+    async def run(self, asked: asyncio.Event) -> None:
+        """Reload whenever `asked` is set, until cancelled."""
+        while True:
+            await asked.wait()
+            asked.clear()
+            await self.reload()
+
+    async def reload(self) -> bool:
+        """Whether what is given now is in force."""
+        try:
+            config = await asyncio.to_thread(self._read)
+            differ = changed(self._config, config)
+            _refuse_restart([".".join(path) for path in differ if not is_live(path)])
+            applies = [part.prepare(config) for part in self._parts]
+        except Misconfigured as error:
+            self._metrics.set(SUCCESSFUL, 0)
+            log("config.refused", mistakes=str(error).splitlines())
+            return False
+        async with self._between:
+            for apply in applies:
+                apply()
+            self._config = config
+        self._succeeded()
+        log("config.reloaded", settings=[".".join(path) for path in differ])
+        return True
+
+    def _succeeded(self) -> None:
+        self._metrics.set(SUCCESSFUL, 1)
+        self._metrics.set(SUCCEEDED_AT, self._clock.now_ms() / 1000)
+
+
+class LogPart:
+    """The log: its level and form, and the secrets it blots out. Former ones stay hidden. `receivers`: whether this
+    process reads those of receivers."""
+
+    def __init__(self, config: Config, *, receivers: bool, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._receivers = receivers
+        self._secrets = frozenset[str]()
+        self.prepare(config)()
+
+    def prepare(self, config: Config) -> Apply:
+        secrets = self._secrets | config.secrets() | (file_secrets(config) if self._receivers else frozenset())
+
+        def apply() -> None:
+            self._secrets = secrets
+            setup(config.logging.level, config.logging.format, secrets, self._stream)
+
+        return apply
+
+
+def heard_hangups() -> asyncio.Event:
+    """Set by each SIGHUP from here on, which would end the process otherwise."""
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    return asked
+
+
+def _refuse_restart(names: Sequence[str]) -> None:
+    if names:
+        raise Misconfigured(
+            "\n".join(["nothing is reloaded: restart to change what needs a restart:", *(f"  {n}" for n in names)])
+        )
