@@ -25,7 +25,7 @@ CAUSE: Final = closed("cause", *get_args(Cause))
 COMMIT: Final = closed("verdict", *(verdict.value for verdict in Verdict))
 FINGERPRINT: Final = capped("fingerprint", 1)
 MET: Final = closed("met", "paired", "waiting")
-MODEL_STATE: Final = closed("state", "learning", "watched")
+MODEL_STATE: Final = closed("state", "learning", "watched", "silent")
 PARTITION_CHANGE: Final = closed("what", "assigned", "revoked", "abandoned", "fenced", "state_lost", "gap")
 RECEIVER: Final = capped("receiver", 50)
 """As many as the configuration may name."""
