@@ -173,7 +173,8 @@ def field_of(model: str) -> str:
 
 
 def to_fields(state: State, models: Iterable[str]) -> dict[str, bytes]:
-    """The fields to write: the core, and the given models; with the service's (the empty name) the policy."""
+    """The fields to write: the core, and those of the given models that are remembered; with the service's (the empty
+    name) the policy."""
     fields = {CORE: _pack(_Core(state.now, state.positions, state.scheduled, state.rebuilding))}
     for name in models:
         if name in state.models:
@@ -181,6 +182,11 @@ def to_fields(state: State, models: Iterable[str]) -> dict[str, bytes]:
         if not name:
             fields[POLICY] = _pack(state.policy)
     return fields
+
+
+def gone_fields(state: State, models: Iterable[str]) -> list[str]:
+    """The fields to delete: those of the given models that are not remembered."""
+    return sorted(field_of(name) for name in models if name not in state.models)
 
 
 def from_fields(fields: Mapping[str, bytes]) -> tuple[State | None, list[str]]:
