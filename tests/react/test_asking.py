@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from driftline.contracts.reactions import Fact
+from driftline.contracts.records import Signal
 from driftline.react.settings import ReactSettings
 from driftline.react.slot import SLOT
 from driftline.react.standing import Standing, standings
@@ -82,6 +84,33 @@ def test_data_that_break_again_defer_it_again() -> None:
     assert not requests(run.said)
     run.take(signal(BROKEN, 4, "resolved", at=2 * DAY + HOUR), tick(2 * DAY + 2 * HOUR))
     assert brief(run.take(tick(2 * DAY + 8 * HOUR)))[-1:] == ["error_alarm"]
+
+
+def new_values(witness: str, monitor: str = "features.a:quality", at: int = 0) -> Signal:
+    made = signal(monitor, at=at)
+    assert made.effect is not None
+    return msgspec.structs.replace(made, effect=msgspec.structs.replace(made.effect, witness=witness))
+
+
+@pytest.mark.parametrize(
+    ("witness", "spoilt"),
+    [
+        ("share of values above all of the reference", False),
+        ("share of unseen categories", False),
+        ("share of rows without a value", True),
+        ("share of values of another type", True),
+    ],
+)
+def test_a_world_that_moved_out_of_range_is_retrained_on(witness: str, spoilt: bool) -> None:
+    """Values beyond the reference's last until a model has learnt them. Mutation: `return True` in `asking.spoils`:
+    the model is never retrained."""
+    run = Told(SETTINGS)
+    run.take(new_values(witness), signal("error:rate", at=MINUTE), tick(HOUR))
+    assert bool(requests(run.said)) == (not spoilt)
+    assert ("Do not retrain" in standing(run, "quality").advice) == spoilt
+    assert standing(run, "performance").advice.startswith("Investigate" if spoilt else "Retrain on data since")
+    run.take(signal("features.b:duplicates", at=2 * HOUR))
+    assert "Do not retrain" in standing(run, "quality").advice
 
 
 @pytest.mark.parametrize("rule", ["prediction_alarm", "schedule"])

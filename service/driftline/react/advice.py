@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from driftline.react.asking import deferred
+from driftline.react.asking import deferred, spoils
 from driftline.react.causes import SEGMENTS, by_gravity, column_of
 from driftline.react.draft import Draft
 from driftline.react.grouping import FEATURES, upstream
@@ -38,8 +38,10 @@ def advice(draft: Draft, model: str, version: str, incident: Incident) -> str:
 def _next(draft: Draft, known: Model, version: str, held: Version, incident: Incident) -> str:
     match incident.cause:
         case "quality":
-            return (
-                f"Investigate: look at {_pipeline(draft, incident)}. Do not retrain on what it delivers meanwhile."
+            return f"Investigate: look at {_pipeline(draft, incident)}. " + (
+                "Do not retrain on what it delivers meanwhile."
+                if spoils(incident)
+                else "If what it delivers is right, the world has moved."
             )
         case "performance":
             return _errors(draft, known, version, held, incident)
@@ -58,7 +60,7 @@ def _next(draft: Draft, known: Model, version: str, held: Version, incident: Inc
 def _errors(draft: Draft, known: Model, version: str, held: Version, incident: Incident) -> str:
     onset, comparison = _onset(incident), known.comparison
     quality = held.incidents.get("quality")
-    if quality is not None:
+    if quality is not None and spoils(quality):
         return f"Investigate: look at {_pipeline(draft, quality)} first; what it delivers explains the errors."
     deployed = comparison.since if comparison is not None and comparison.new == version else None
     former = known.current(but=version) or (comparison.old if comparison else None)

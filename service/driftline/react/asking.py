@@ -1,26 +1,32 @@
 """Which incident asks for a retraining, and what defers it.
 
 While an incident of quality of the same model is open, whatever is learnt from what its pipeline delivers would have to
-be unlearnt: no alarm and no schedule asks for a retraining. What errors such data have caused outlast them by the delay
-of the labels and by what evidence it takes to resolve. So after the end the errors have one cool-down's time to
-come back by themselves; a retraining is asked for if the alarm still stands then. People ask when they like.
+be unlearnt: no alarm and no schedule asks for a retraining. Values that are merely new, unseen or out of range, are no
+reason: a world that has moved shows them too, and they last until a model has learnt them.
+
+What errors broken data have caused outlast them by the delay of the labels and by what evidence it takes to resolve. So
+after the end the errors have one cool-down's time to come back by themselves; a retraining is asked for if the alarm
+still stands then. People ask when they like.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from driftline.contracts.reactions import Cause, Rule
+from driftline.contracts.reactions import Cause, Rule, Witnessed
 from driftline.react.causes import SEGMENTS, column_of
 from driftline.react.draft import Draft
 from driftline.react.incident import Incident
 from driftline.react.state import Deferral, Model, Version
+from driftline.stats.quality import NEW_WORDS
 from driftline.stats.wording import moment
 
 _ASKING: Final[tuple[tuple[Cause, Rule], ...]] = (
     ("performance", "error_alarm"),
     ("prediction", "prediction_alarm"),
 )
+QUALITY: Final = ":quality"
+"""How monitors of missing, malformed and new values end."""
 
 
 def incident_that_asks(version: Version) -> tuple[Rule, Incident] | None:
@@ -35,10 +41,25 @@ def incident_that_asks(version: Version) -> tuple[Rule, Incident] | None:
     return None
 
 
+def spoils(quality: Incident) -> bool:
+    """Whether an incident of quality is of more than values that are new."""
+    return not (
+        all(_is_new(witnessed) for witnessed in quality.firing.values())
+        and all(monitor.endswith(QUALITY) for monitor in quality.more)
+    )
+
+
+def _is_new(witnessed: Witnessed) -> bool:
+    effect = witnessed.effect
+    new = effect is not None and effect.witness.removeprefix("share of ") in NEW_WORDS
+    return new and witnessed.monitor.endswith(QUALITY)
+
+
 def broken(known: Model) -> Incident | None:
-    """The oldest open incident of quality of the versions in use."""
+    """The oldest open incident of the versions in use that spoils what a model would learn from."""
     found = (v.incidents.get("quality") for v in known.versions.values() if v.in_use)
-    return min((one for one in found if one is not None), key=lambda one: (one.opened, one.id), default=None)
+    spoilt = [one for one in found if one is not None and spoils(one)]
+    return min(spoilt, key=lambda one: (one.opened, one.id), default=None)
 
 
 def defer(draft: Draft, known: Model, version: str, incident: Incident, quality: Incident) -> None:
