@@ -1,10 +1,9 @@
 """What to do next: keep, investigate, retrain, roll back, retire. One or two sentences that begin with the word.
 
 Rules, the first that holds: what is broken in the pipeline is mended there, whatever else moved, and a retraining that
-would be asked for waits for that (`asking`); an error that rose
-soon after a deployment is rolled back; an error that rose is retrained away with data since its onset, unless that
-has been asked for as often as is allowed: then the model is past it; a drift without an error is kept an eye on, and
-looked into where nobody knows the error.
+would be asked for waits for that (`asking`); an error that rose soon after a deployment is rolled back; an error that
+rose is retrained away with data since its onset, unless that has been asked for as often as is allowed: then the model
+is past it; a drift without an error is kept an eye on, and looked into where nobody knows the error.
 """
 
 from __future__ import annotations

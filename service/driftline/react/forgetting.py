@@ -2,7 +2,7 @@
 
 Names come from signals, which judge bounds (`judge.max_models_per_partition`), and from whoever writes `lifecycle` and
 `commands`, which nobody does. Never one of which something is open: an incident, the end of one that people have yet to
-hear of, a request in flight or deferred, what others are told with. First go those that no signal has ever spoken of,
+hear of, a request in flight, what others are told with. First go those that no signal has ever spoken of,
 without a comparison before those with one, then retired before used ones; among equals the one silent longest, in event
 time. A model that is spoken of again begins anew.
 """
@@ -24,7 +24,6 @@ def unsettled(model: Model) -> bool:
     return (
         not model.name
         or model.request is not None
-        or model.deferral is not None
         or any(v.awaited or any(i.leads for i in v.closed.values()) for v in model.versions.values())
     )
 
