@@ -85,11 +85,12 @@ class Draft:
 
     def _make_room(self) -> None:
         """None that this message has touched goes."""
-        names = self.names()
-        if len(names) <= MAX_MODELS:
+        known = self._former.models
+        surplus = len(known) + len(self._models.keys() - known.keys()) - len(self._gone) - MAX_MODELS
+        if surplus <= 0:
             return
-        others = (self._former.models[name] for name in names if name not in self._models)
-        gone = forgettable(others, len(names) - MAX_MODELS + ROOM)
+        others = (model for name, model in known.items() if name not in self._models and name not in self._gone)
+        gone = forgettable(others, surplus + ROOM)
         for model in gone:
             self._gone.add(model.name)
             closed = (i for version in model.versions.values() for i in version.closed.values())
@@ -118,11 +119,14 @@ class Draft:
 
     def done(self) -> Reaction:
         changed = {n: m for n, m in self._models.items() if m != self._former.models.get(n)}
+        models = {**self._former.models, **changed}
+        for name in self._gone:
+            del models[name]
         state = msgspec.structs.replace(
             self._former,
             now=self.now,
             scheduled=self.scheduled,
-            models={n: m for n, m in {**self._former.models, **changed}.items() if n not in self._gone},
+            models=models,
             policy=self.policy,
         )
         dirty = (
