@@ -71,6 +71,7 @@ class Service:
         self._registry = ProfileRegistry(self._reader, config.topics.profiles, self._clock)
         self._metrics = Metrics()
         self._metrics.set("driftline_info", 1, version=__version__, fingerprint=config.fingerprint())
+        self._metrics.set("driftline_fleet_models", config.detection.fleet_models or 0)
         self._progress = Progress(config.runtime.watchdog_s, self._clock)
         self._readiness = Readiness(("started", "state", "store", "log", CONDITION))
 

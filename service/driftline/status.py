@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from driftline.config import Config
-from driftline.judge.stage import JudgeStage
+from driftline.judge.stage import JudgeStage, is_watched
 from driftline.registry import ProfileRegistry
 from driftline.runtime.log import LogReader
 from driftline.runtime.store import JoinTotals, Slot, Store
@@ -49,6 +49,8 @@ class ModelStatus:
     """Realised over requested ARL0 of its reference, at the level that could be tried: more is better."""
     limits: list[str]
     """Each hard limit in words."""
+    watched: bool
+    """Whether it was judged in the last day of event time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Status:
     watermark: int | None
     not_admitted: int
     gaps: int
+    fleet_models: int | None
+    """Model versions that share the budget of false alarms, as configured."""
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -110,6 +114,7 @@ async def collect(config: Config, reader: LogReader, store: Store, registry: Pro
                     moved=[[one.monitor for one in g] for g in model.monitors.moved()] if model.monitors else [],
                     self_check=profile.self_check if profile else None,
                     limits=watched.limits() if watched else [],
+                    watched=is_watched(model, state.ledger.closed),
                 )
             )
     return Status(
@@ -120,5 +125,6 @@ async def collect(config: Config, reader: LogReader, store: Store, registry: Pro
         watermark=min(watermarks) if watermarks else None,
         not_admitted=not_admitted,
         gaps=gaps,
+        fleet_models=config.detection.fleet_models,
         unreadable=unreadable,
     )

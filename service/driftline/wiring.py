@@ -114,6 +114,7 @@ def detection_settings(config: Config) -> DetectionSettings:
     return DetectionSettings(
         arl0_days=detection.arl0_days,
         arl0_events=detection.arl0_events,
+        fleet_models=detection.fleet_models,
         season=detection.season,
         min_effect_sd=detection.min_effect_sd,
         min_rate_effect=detection.min_rate_effect,

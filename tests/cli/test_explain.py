@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,18 @@ def test_programs_are_told_in_json(file: Path) -> None:
     assert monitors["features.slow:distribution"]["level"] is None
     assert [d["values"] for d in monitors["features.slow:distribution"]["delays"]] == [None] * 4
     assert [d["shift"] for d in monitors["error:rate"]["delays"]] == [2.0, 5.0]
+
+
+def test_a_model_of_a_fleet_is_told_what_its_share_means(file: Path) -> None:
+    """Mutation: no `_shared` in `show`."""
+    result = invoke("explain", "m", "--profile", str(file), DRIFTLINE_DETECTION__FLEET_MODELS="200")
+    assert result.exit_code == 0, result.output
+    assert "at most one false alarm in 6,000 days of traffic" in result.output
+    told = next(line for line in result.output.splitlines() if line.startswith("It shares its budget"))
+    assert "one false alarm in 30 days of traffic among all of 200 model versions" in told
+    assert "so that it raises one of 200. Its monitors page at 5.3 nats more than with a budget of its own" in told
+    later = re.search(r"notice a shift about (\d+) % later", told)
+    assert later is not None and 10 <= int(later[1]) <= 100
 
 
 def test_limits_are_told_and_why_one_cannot_be_judged(file: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from driftline.backtest.tune import ARL0_DAYS, settings_around
 from driftline.config import Config, load
 from driftline.config.describe import in_force
 from driftline.errors import Misconfigured
@@ -61,6 +62,23 @@ def test_the_environment_gives_them_as_json() -> None:
     assert loaded.config.redacted()["detection"]["limits"] == limits
 
 
+def test_a_fleet_has_one_budget_in_days_or_events(tmp_path: Path) -> None:
+    """Mutation: no `fleet_models` in `wiring.detection_settings`."""
+    days = detection_settings(config_of("detection: {arl0_days: 7, fleet_models: 40}", tmp_path))
+    assert (days.asked, days.arl0, days.unit) == (7.0, 280.0, "days")
+    events = detection_settings(config_of("detection: {arl0_events: 1e6, fleet_models: 40}", tmp_path))
+    assert (events.asked, events.arl0, events.unit) == (1e6, 4e7, "events")
+    one = config_of("detection: {fleet_models: 1}", tmp_path)
+    assert detection_settings(one).arl0 == detection_settings(Config()).arl0 == 30.0
+    assert one.fingerprint("judge") != Config().fingerprint("judge")
+
+
+def test_settings_that_are_tried_are_those_of_the_fleet(tmp_path: Path) -> None:
+    config = config_of("detection: {arl0_days: 7, fleet_models: 40}", tmp_path)
+    tried = {detection_settings(setting.of(config)).arl0 for setting in settings_around(config)}
+    assert tried == {280.0, *(40.0 * days for days in ARL0_DAYS)}
+
+
 def test_a_limit_belongs_to_the_fingerprints_of_both_stages(tmp_path: Path) -> None:
     """Of ingest too: one on a segment says what blocks count."""
     config = config_of("detection: {limits: [{metric: error_rate, at_most: 0.1}]}", tmp_path)
@@ -71,6 +89,9 @@ def test_a_limit_belongs_to_the_fingerprints_of_both_stages(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("fleet_models: 0", "detection.fleet_models"),
+        ("fleet_models: 2.5", "detection.fleet_models"),
+        ("fleet_model: 5", "did you mean detection.fleet_models"),
         ("limits: [{metric: fnr, at_most: 0.1}]", "there is no metric 'fnr'"),
         ("limits: [{metric: error_rat, at_most: 0.1}]", "did you mean error_rate"),
         ("limits: [{metric: error_rate, atmost: 0.1}]", "a limit has no 'atmost'; did you mean at_most"),

@@ -153,7 +153,16 @@ async def test_one_is_active_and_the_other_takes_over(cluster: Cluster) -> None:
 
 
 async def test_a_request_by_hand(cluster: Cluster) -> None:
+    """Of a model that there is; of another none is asked for. Mutation: no `there.check` in `cli.retrain`."""
     cluster.react()
+    await cluster.tell(signal("features.a:distribution", model="fraud", version="7"))
+    await cluster.until(1)
+    wrong = [sys.executable, "-m", "driftline", "retrain", "fruad", "--reason", "a slip"]
+    done = await asyncio.to_thread(
+        subprocess.run, wrong, env=cluster.environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert "is called 'fruad'; did you mean fraud?" in " ".join(done.stderr.split())
     command = ("driftline", "retrain", "fraud", "--version", "7", "--reason", "because")
     assert await asyncio.to_thread(cluster.start(*command).wait, 30) == 0
     async with asyncio.timeout(60):

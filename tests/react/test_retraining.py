@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from driftline.contracts.reactions import Fact
@@ -135,6 +136,19 @@ def test_events_since_the_alarm_count_too() -> None:
     (request,) = requests(run.take(tick(9 * HOUR, unlabelled())))
     assert request.window.recent == 10_000
     assert request.window.mix is None
+
+
+def test_a_limit_on_positives_reaches_no_further_back_than_the_events_do() -> None:
+    """1,000 positives of 40,000 pairs in the hour: 5,000 events are there without going back at all.
+
+    Mutation: `w.n` alone in `window.advise`: four hours before the change are advised, and weighted."""
+    broken = signal("false_negative:false_negative_rate <= 0.1", n=1_000)
+    assert broken.evidence is not None
+    evidence = msgspec.structs.replace(broken.evidence, rows=40_000)
+    (request,) = requests(Told(SETTINGS).take(msgspec.structs.replace(broken, evidence=evidence)))
+    window = request.window
+    assert (window.start, window.mix, window.recent, window.events) == (T0 - HOUR, None, 40_000, 40_000)
+    assert (request.evidence[0].n, request.evidence[0].rows) == (1_000, 40_000)
 
 
 def test_event_time_that_is_ahead_of_the_alarm_makes_no_events_fewer() -> None:

@@ -108,6 +108,33 @@ def test_an_alarm_says_what_it_rests_on_and_resolves_once_it_is_over() -> None:
     assert resolved.effect is not None and resolved.effect.current.value < 0.12
 
 
+def test_an_alarm_counts_the_streams_rows_too_since_its_onset() -> None:
+    """One row in five is a positive, and a pane in three has none. Restored after every pane, it is the same.
+
+    Mutations: no `self.rows.add` in `Limits.update`; no `keep` there: the state grows with time."""
+    settings = settings_of(FNR)
+    section = section_of(settings)
+    limits, column = Limits(section, settings), section.grid.index["false_negative"]
+    rows: dict[int, int] = {}
+    alarm, rng = None, np.random.default_rng(6)
+    for i in range(400):
+        positives = 0 if i % 3 == 0 else 20
+        bad = int(rng.binomial(positives, 0.05 if i < 200 else 0.4))
+        counts = PaneCounts.empty(len(section.grid.columns), section.grid.joint)
+        counts.n = rows[i * PANE] = 100 + i
+        counts.counts[column, :2] = (positives - bad, bad)
+        found = limits.update(i * PANE, (i + 1) * PANE, counts)
+        limits = Limits.from_state(section, settings, unpack_arrays(pack_arrays(limits.to_state())))
+        assert len(limits.rows.before) <= 8
+        if found:
+            (alarm,) = found
+            break
+    assert alarm is not None and alarm.evidence is not None
+    since = [start for start in rows if start >= alarm.onset]
+    assert alarm.evidence.rows == sum(rows[start] for start in since)
+    assert alarm.evidence.n == 20 * sum(start // PANE % 3 > 0 for start in since)
+
+
 def test_fewer_than_min_count_rows_raise_no_alarm() -> None:
     """Mutation: leave `min_count` out of `Limits.update`."""
     rule = LimitRule(metric="false_negative_rate", at_most=0.005, min_count=3_000)

@@ -178,7 +178,7 @@ def drifting(seed: int = 1) -> list[PaneCounts]:
 
 
 def test_a_broken_limit_is_told_with_both_groups_and_resolved() -> None:
-    """Mutation: leave `segment` out of `LimitRule.subject`."""
+    """Mutations: leave `segment` out of `LimitRule.subject`; `since` out of `RatioLimit.starts`."""
     limits = Limits(REFERENCE.predictions, SETTINGS)
     (raised, alarm), (ended, resolved) = judged(limits, drifting())
     assert 50 < raised < 75 and 100 < ended < 200
@@ -193,6 +193,8 @@ def test_a_broken_limit_is_told_with_both_groups_and_resolved() -> None:
     assert 40 <= (alarm.onset - REFERENCE.judged_from) / PANE <= 55
     assert "of at least 0.8: " in alarm.sentence and 'with "F" against' in alarm.sentence
     assert '"' not in hidden_text(alarm.sentence) + hidden_text(alarm.effect.witness)
+    assert alarm.evidence.rows == PER * (raised + 1 - (alarm.onset - REFERENCE.judged_from) // PANE)
+    assert alarm.evidence.n < alarm.evidence.rows
     assert resolved.state == "resolved" and resolved.effect is not None
     assert resolved.effect.current.value > 0.8
     (line,) = limits.describe()

@@ -16,7 +16,7 @@ from driftline.clock import SystemClock
 from driftline.config import Config
 from driftline.errors import Misconfigured
 from driftline.registry import ProfileRegistry
-from driftline.stats.explain import Delay, MonitorPlan, Plan, StreamPlan
+from driftline.stats.explain import Delay, FleetPlan, MonitorPlan, Plan, StreamPlan
 from driftline.stats.explain import explain as plan_of
 from driftline.stats.profile import Profile, decode_profile
 from driftline.stats.section import SelfCheck
@@ -77,8 +77,11 @@ def show(plan: Plan) -> None:
     """The plan, for a person."""
     out.print(
         f"[bold]{printable(plan.model)} {printable(plan.version)}[/bold], profile {plan.profile}, "
-        f"revision {plan.revision}: at most one false alarm in {_budget(plan)} on average, all monitors together."
+        f"revision {plan.revision}: at most one false alarm in {_span(plan, plan.arl0)} on average, all monitors "
+        f"together."
     )
+    if plan.fleet is not None:
+        out.print(_shared(plan, plan.fleet), soft_wrap=True, highlight=False)
     for stream in plan.streams:
         out.print(_table(stream))
         for line in _remarks(stream):
@@ -87,8 +90,20 @@ def show(plan: Plan) -> None:
         out.print(f"Limit {printable(line)}.", soft_wrap=True)
 
 
-def _budget(plan: Plan) -> str:
-    return f"{plan.arl0:,.12g} {plan.unit}" + (" of traffic" if plan.unit == "days" else "")
+def _span(plan: Plan, arl0: float) -> str:
+    return f"{arl0:,.12g} {plan.unit}" + (" of traffic" if plan.unit == "days" else "")
+
+
+def _shared(plan: Plan, fleet: FleetPlan) -> str:
+    """What one false alarm in the fleet means for this model, and what it costs."""
+    each = " each, on average" if plan.unit == "events" else ""
+    cost = f"monitors page at {fleet.nats:.1f} nats more than with a budget of its own"
+    if fleet.later is not None:
+        cost += f", and notice a shift about {100.0 * fleet.later:.0f} % later"
+    return (
+        f"It shares its budget: one false alarm in {_span(plan, fleet.arl0)}{each} among all of {fleet.models:,} model "
+        f"versions (detection.fleet_models), so that it raises one of {fleet.models:,}. Its {cost}."
+    )
 
 
 def _table(stream: StreamPlan) -> Table:

@@ -8,8 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-from driftline.cli.app import ConfigFile, out, settings
+from driftline.cli.app import ConfigFile, note, out, settings
 from driftline.cli.connect import patiently, writing
+from driftline.cli.known import known
 from driftline.clock import SystemClock
 from driftline.contracts.reactions import Command
 from driftline.errors import Misconfigured
@@ -32,23 +33,28 @@ def retrain(
     """Ask that a model be retrained.
 
     React answers with a request on the topic `retraining`, unless one is in flight for this model already.
-    Neither the cool-down nor the budget stands in the way.
+    Neither the cool-down nor the budget nor an open incident of quality stands in the way.
     """
     if not model or (reason is not None and len(reason) > MAX_REASON):
         raise Misconfigured(f"name a model, and give a reason of at most {MAX_REASON} characters")
     loaded = settings(config).config
-    command = Command(
-        id=uuid.uuid4().hex,
-        what="retrain",
-        time=SystemClock().now_ms(),
-        model=model,
-        version=version,
-        reason=reason,
-    )
 
-    async def work() -> None:
+    async def work() -> Command:
+        there = await known(loaded)
+        there.check(model, version)
+        for why in there.unread:
+            note(f"whether there is such a model could not be checked: {why}")
+        command = Command(
+            id=uuid.uuid4().hex,
+            what="retrain",
+            time=SystemClock().now_ms(),
+            model=model,
+            version=version if version is not None else there.meant(model),
+            reason=reason,
+        )
         async with writing(loaded) as writer:
             await patiently(lambda: writer.publish([command_record(loaded.topics.commands, command)]))
+        return command
 
-    asyncio.run(work())
+    command = asyncio.run(work())
     out.print(f"asked, as command {command.id}; `driftline tail --topics retraining` shows the request")

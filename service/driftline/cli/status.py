@@ -90,6 +90,12 @@ def show(found: Status) -> None:
                 f"{m.model} {m.version}: its reference failed its self-check: false alarms will be "
                 f"{1.0 / m.self_check:.1f} times as frequent as asked for; see `driftline explain {m.model}`"
             )
+    watched = sum(m.watched for m in found.models)
+    if found.fleet_models is not None and watched > found.fleet_models:
+        note(
+            f"{watched:,} model versions share a budget of false alarms that is for {found.fleet_models:,} "
+            f"(detection.fleet_models): up to {watched / found.fleet_models:.1f} times as many may come"
+        )
     for m in found.models:
         if m.not_judged:
             note(f"{m.not_judged:,} rows of {m.model} {m.version} were not judged: too many waited for a reference")

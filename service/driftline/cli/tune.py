@@ -82,6 +82,8 @@ def tune(
         with _counting(len(settings)) as counted:
             candidates = judge_all(file, loaded, given, settings, counted)
     best = proposed(candidates, wanted, delay)
+    if loaded.detection.fleet_models is not None:
+        note(f"arl0_days is that of all {loaded.detection.fleet_models:,} model versions (detection.fleet_models)")
     out.print(_table(candidates, best))
     if best is None:
         also = f" and see 0.2 SD within {delay:,} events" if delay is not None else ""

@@ -215,16 +215,26 @@ class Detection(Section):
 
     arl0_days: Number = setting(
         30.0,
-        "At most one false alarm a model in so many days, on average, however many features it has.",
+        "At most one false alarm a model version in so many days, on average, however many features it has.",
         gt=0,
         le=36_500,
         affects=JUDGE,
     )
     arl0_events: Number | None = setting(
         None,
-        "In place of `arl0_days`: at most one false alarm a model in so many events.",
+        "In place of `arl0_days`: at most one false alarm a model version in so many events.",
         gt=0,
         le=1e12,
+        affects=JUDGE,
+    )
+    fleet_models: Whole | None = setting(
+        None,
+        "Of how many model versions judged at a time the budget is: at most one false alarm among all of them in "
+        "`arl0_days` (or in the time in which they have `arl0_events` each, on average). Without it, one of each. "
+        "Name as many as you will ever watch at once; with more the promise is weaker in proportion, and "
+        "`DriftlineFleetLarger` says so.",
+        ge=1,
+        le=1_000_000,
         affects=JUDGE,
     )
     min_effect_sd: Number = setting(
@@ -254,7 +264,8 @@ class Detection(Section):
         "Hard limits: `[{model: 'churn*', metric: false_negative_rate, at_most: 0.005, min_count: 200}]`. Metrics: "
         f"{', '.join(METRICS)}; with `column` and `value` where they need them, positive_rate_ratio with the `segment` "
         "whose values are compared, two by two: `{metric: positive_rate_ratio, segment: sex, at_least: 0.8}`. All "
-        "limits of a model together raise at most one false alarm in `arl0_days`, beside that of its monitors.",
+        "limits of a model together raise at most one false alarm in `arl0_days`, beside that of its monitors (with "
+        "`fleet_models`: all limits of the fleet).",
         affects=("ingest", "judge"),
     )
     detectors: Detectors = setting(

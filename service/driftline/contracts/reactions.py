@@ -16,7 +16,7 @@ AlertStatus = Literal["open", "updated", "acknowledged", "repeated", "escalated"
 
 class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
     """A monitor that is, or was, in alarm, and the signal that said so. Evidence in nats: of x, it comes by chance once
-    in e^x `unit`s at most."""
+    in e^x `unit`s at most. `n`: values since onset that it counts; `rows` of the stream, where these are more."""
 
     monitor: str
     signal: str
@@ -27,6 +27,7 @@ class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect | None = None
     log_evidence: float | None = None
     n: int | None = None
+    rows: int | None = None
     unit: Literal["days", "events"] = "days"
 
 
@@ -46,7 +47,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     of its telling; `closed` is when it ended, if it has. `evidence` summarises the gravest five.
 
     `part_of`: the incident of another model that this one is told with, because both show the same `upstream`
-    column; `also`: those that are told with this one, ten at the most, of `models` in all. `advice`: what to do next.
+    column; `also`: those that are told with this one, ten at the most, of `models` in all. `advice`: what to do next;
+    `deferred`: why no retraining is asked for at present, where this incident asks for one.
     `by` and `note`: who acknowledged, silenced or resolved it, and why. `held`: why nobody was notified of this
     transition (silenced, inhibited, told with another); None: whoever the routes name was.
 
@@ -70,6 +72,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     request: str | None = None
     team: str | None = None
     advice: str = ""
+    deferred: str | None = None
     upstream: str | None = None
     part_of: str | None = None
     also: list[Also] = []

@@ -74,7 +74,8 @@ class Distances(msgspec.Struct, frozen=True, kw_only=True):
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Why: `log_evidence` against `log_threshold` (nats), n since onset, n_eff of these, and what the second
-    opinions said (detector name: event-time ms of its last change point). Without a change, evidence of x nats comes
+    opinions said (detector name: event-time ms of its last change point). `rows`: of the stream since onset, where n
+    counts only some of them (the positives, of a limit on false negatives). Without a change, evidence of x nats comes
     once in e^x `unit`s at most, on average."""
 
     detector: str
@@ -82,6 +83,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     log_threshold: float
     n: int
     n_eff: float
+    rows: int | None = None
     opinions: dict[str, int | None] = {}
     unit: Literal["days", "events"] = "days"
 

@@ -115,6 +115,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "log_threshold": "Logarithm of the threshold it had to pass, nats.",
         "n": "Events since onset.",
         "n_eff": "How many independent events these are worth.",
+        "rows": "Events of the stream since onset, where n counts only some of them; null: n counts all.",
         "opinions": "Second opinions: detector to the event time (ms) of its last change point, null if none.",
         "unit": "Of what e^log_evidence counts: so long at least, on average, until chance brings as much.",
     },
@@ -149,6 +150,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "request": "Id of the retraining request it is about.",
         "team": "Whose model it is, as the configuration says.",
         "advice": "What to do next: keep, investigate, retrain, roll back or retire. Empty where nothing is advised.",
+        "deferred": "Why no retraining is asked for at present, where this incident asks for one; else null.",
         "upstream": "What fills the columns that have moved, as the configuration says, else their names: three.",
         "part_of": "Id of the incident that this one is told with: the key under which people see it. Null: its own.",
         "also": "Incidents of other models that are told with this one, ten at the most.",
@@ -182,6 +184,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "effect": "What moved and by how much.",
         "log_evidence": "Logarithm of the evidence, nats.",
         "n": "Events since onset when it alarmed.",
+        "rows": "Events of the stream since onset, where n counts only some of them; null: n counts all.",
         "unit": "Of what e^log_evidence counts: so long at least, on average, until chance brings as much.",
     },
     "RetrainingRequested": {

@@ -15,7 +15,7 @@ from driftline.judge.learning import Learner, Learning, NewVersion
 from driftline.judge.ledger import Ledger
 from driftline.judge.model import ModelState
 from driftline.judge.onboarding import RAW_FACTOR
-from driftline.judge.rebaseline import Rolling
+from driftline.judge.rebaseline import DAY_MS, Rolling
 from driftline.judge.refusals import Refusals
 from driftline.judge.signals import Speaker
 from driftline.judge.stored import MODEL_FIELDS, cost_of, flush_model, load_models
@@ -265,9 +265,16 @@ def _standing(state: JudgeState) -> tuple[int, int]:
     return sum(m.tallies.get("late", 0) for m in state.models.values()), state.ledger.not_admitted
 
 
+def is_watched(model: ModelState, now: int) -> bool:
+    """Whether something of it was judged in the last day of event time, or begins to be: such share a fleet's
+    budget."""
+    return model.profile is not None and max(model.last_judged, model.profile.judged_from) > now - DAY_MS
+
+
 def _counts(state: JudgeState, before: tuple[int, int], closings: int, speaker: Speaker) -> Counts:
     """What metrics say of a fold."""
     late, not_admitted = _standing(state)
+    watched = sum(is_watched(model, state.ledger.closed) for model in state.models.values())
     learning = sum(model.profile is None for model in state.models.values())
     return {
         ("driftline_panes_total", ""): closings,
@@ -275,7 +282,8 @@ def _counts(state: JudgeState, before: tuple[int, int], closings: int, speaker: 
         ("driftline_late_events_total", ""): max(0, late - before[0]),
         ("driftline_not_admitted_total", ""): not_admitted - before[1],
         ("driftline_models", "learning"): learning,
-        ("driftline_models", "watched"): len(state.models) - learning,
+        ("driftline_models", "watched"): watched,
+        ("driftline_models", "silent"): len(state.models) - learning - watched,
     } | {("driftline_signals_total", name): n for name, n in speaker.states.items()}
 
 

@@ -1,15 +1,16 @@
 """What to do next: keep, investigate, retrain, roll back, retire. One or two sentences that begin with the word.
 
-Rules, the first that holds: what is broken in the pipeline is mended there, whatever else moved; an error that rose
-soon after a deployment is rolled back; an error that rose is retrained away with data since its onset, unless that
-has been asked for as often as is allowed: then the model is past it; a drift without an error is kept an eye on, and
-looked into where nobody knows the error.
+Rules, the first that holds: what is broken in the pipeline is mended there, whatever else moved, and a retraining that
+would be asked for waits for that (`asking`); an error that rose soon after a deployment is rolled back; an error that
+rose is retrained away with data since its onset, unless that has been asked for as often as is allowed: then the model
+is past it; a drift without an error is kept an eye on, and looked into where nobody knows the error.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from driftline.react.asking import deferred, spoils
 from driftline.react.causes import SEGMENTS, by_gravity, column_of
 from driftline.react.draft import Draft
 from driftline.react.grouping import FEATURES, upstream
@@ -28,10 +29,18 @@ def advice(draft: Draft, model: str, version: str, incident: Incident) -> str:
     held = known.versions.get(version) if known else None
     if incident.closed is not None or known is None or held is None:
         return ""
+    asks = deferred(draft, model, version, incident)
+    found = _next(draft, known, version, held, incident)
+    return found if asks is None else f"{found} {asks}"
+
+
+def _next(draft: Draft, known: Model, version: str, held: Version, incident: Incident) -> str:
     match incident.cause:
         case "quality":
-            return (
-                f"Investigate: look at {_pipeline(draft, incident)}. Do not retrain on what it delivers meanwhile."
+            return f"Investigate: look at {_pipeline(draft, incident)}. " + (
+                "Do not retrain on what it delivers meanwhile."
+                if spoils(incident)
+                else "If what it delivers is right, the world has moved."
             )
         case "performance":
             return _errors(draft, known, version, held, incident)
@@ -50,7 +59,7 @@ def advice(draft: Draft, model: str, version: str, incident: Incident) -> str:
 def _errors(draft: Draft, known: Model, version: str, held: Version, incident: Incident) -> str:
     onset, comparison = _onset(incident), known.comparison
     quality = held.incidents.get("quality")
-    if quality is not None:
+    if quality is not None and spoils(quality):
         return f"Investigate: look at {_pipeline(draft, quality)} first; what it delivers explains the errors."
     deployed = comparison.since if comparison is not None and comparison.new == version else None
     former = known.current(but=version) or (comparison.old if comparison else None)

@@ -10,6 +10,7 @@ import msgspec
 
 from driftline.contracts.reactions import Alert, RetrainingRequested
 from driftline.errors import origin
+from driftline.react.forgetting import MAX_MODELS, ROOM, forgettable
 from driftline.react.settings import ReactSettings
 from driftline.react.state import Model, State, Version, copied
 
@@ -38,8 +39,9 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """The new state, what to publish, which models changed, and what to log. Of the alerts in the outbox, people are
-    told of those that are not `held`. `forgotten`: keys (ids of incidents) of which nothing will be said any more."""
+    """The new state, what to publish, which models changed or were forgotten, and what to log. Of the alerts in the
+    outbox, people are told of those that are not `held`. `forgotten`: keys (ids of incidents) of which nothing will be
+    said any more."""
 
     state: State
     outbox: list[Said]
@@ -63,20 +65,39 @@ class Draft:
         self.forgotten: list[str] = []
         self._former = state
         self._models: dict[str, Model] = {}
+        self._gone: set[str] = set()
 
     def names(self) -> list[str]:
-        return sorted(self._former.models.keys() | self._models.keys())
+        return sorted((self._former.models.keys() | self._models.keys()) - self._gone)
 
     def look(self, name: str) -> Model | None:
         """A model as it stands, not to be changed."""
-        return self._models.get(name) or self._former.models.get(name)
+        return None if name in self._gone else self._models.get(name) or self._former.models.get(name)
 
     def model(self, name: str) -> Model:
-        """A model to be changed; made if it is new."""
+        """A model to be changed; made if it is new, and another one forgotten if there are too many."""
         if name not in self._models:
-            former = self._former.models.get(name)
+            former = None if name in self._gone else self._former.models.get(name)
+            self._gone.discard(name)
             self._models[name] = Model(name) if former is None else copied(former)
+            if former is None:
+                self._make_room()
         return self._models[name]
+
+    def _make_room(self) -> None:
+        """None that this message has touched goes."""
+        known = self._former.models
+        surplus = len(known) + len(self._models.keys() - known.keys()) - len(self._gone) - MAX_MODELS
+        if surplus <= 0:
+            return
+        others = (model for name, model in known.items() if name not in self._models and name not in self._gone)
+        gone = forgettable(others, surplus + ROOM)
+        for model in gone:
+            self._gone.add(model.name)
+            closed = (i for version in model.versions.values() for i in version.closed.values())
+            self.forgotten += [incident.id for incident in closed if incident.part_of is None]
+        if gone:
+            self.note("model.forgotten", models=len(gone))
 
     def version(self, model: str, name: str) -> Version:
         """A version to be changed; made if it is new."""
@@ -99,12 +120,17 @@ class Draft:
 
     def done(self) -> Reaction:
         changed = {n: m for n, m in self._models.items() if m != self._former.models.get(n)}
+        models = {**self._former.models, **changed}
+        for name in self._gone:
+            del models[name]
         state = msgspec.structs.replace(
             self._former,
             now=self.now,
             scheduled=self.scheduled,
-            models={**self._former.models, **changed},
+            models=models,
             policy=self.policy,
         )
-        dirty = frozenset(changed) | ({""} if self.policy is not self._former.policy else frozenset[str]())
+        dirty = (
+            frozenset(changed) | self._gone | ({""} if self.policy is not self._former.policy else frozenset[str]())
+        )
         return Reaction(state, self.said, dirty, self.notes, self.digests, self.forgotten)

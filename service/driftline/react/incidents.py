@@ -73,6 +73,7 @@ def _alarm(draft: Draft, signal: Signal, version: Version, incident: Incident | 
         effect=signal.effect,
         log_evidence=signal.evidence.log_evidence if signal.evidence else None,
         n=signal.evidence.n if signal.evidence else None,
+        rows=signal.evidence.rows if signal.evidence else None,
         unit=signal.evidence.unit if signal.evidence else "days",
     )
     version.profile = signal.profile or version.profile

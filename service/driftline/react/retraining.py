@@ -2,8 +2,8 @@
 
 An error monitor in alarm asks at once. A prediction or score monitor asks at the next tick, and only where judge
 says that the model version has no labels: with labels, errors decide. A schedule asks when it is time; a person
-asks whenever nothing is in flight. A request is in flight until a job answers on `lifecycle` or it expires, and one
-that nobody starts escalates.
+asks whenever nothing is in flight. Nothing but a person asks while the data are broken (`asking`). A request is in
+flight until a job answers on `lifecycle` or it expires, and one that nobody starts escalates.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
+import msgspec
+
 from driftline.contracts.reactions import (
     Budget,
-    Cause,
     Command,
     Estimates,
     RetrainingRequested,
@@ -22,14 +23,15 @@ from driftline.contracts.reactions import (
     content_id,
 )
 from driftline.contracts.records import Effect, Severity
-from driftline.react.causes import SEGMENTS, by_gravity, column_of
+from driftline.react.asking import broken, defer, follow, incident_that_asks, spoilt
+from driftline.react.causes import by_gravity, column_of
 from driftline.react.draft import Draft
 from driftline.react.incident import Incident
 from driftline.react.incidents import opened, resolve
 from driftline.react.saying import MAX_EVIDENCE
 from driftline.react.schedule import latest
 from driftline.react.settings import BUDGET_DAYS
-from driftline.react.state import Model, Occasion, Request, Version
+from driftline.react.state import Model, Occasion, Request
 from driftline.react.telling import changed
 from driftline.react.window import advise
 
@@ -40,35 +42,27 @@ _PRIORITY: Final[dict[Rule, Literal["high", "normal", "low"]]] = {
     "prediction_alarm": "normal",
     "schedule": "low",
 }
-_ASKING: Final[tuple[tuple[Cause, Rule], ...]] = (
-    ("performance", "error_alarm"),
-    ("prediction", "prediction_alarm"),
-)
 _REMEMBERED: Final = 32
-
-
-def incident_that_asks(version: Version) -> tuple[Rule, Incident] | None:
-    """The open incident that justifies a retraining, if one does. Decisions that treat segments unequally do not:
-    newer data would teach the same."""
-    for cause, rule in _ASKING:
-        incident = version.incidents.get(cause)
-        if incident is None or all(column_of(monitor).startswith(SEGMENTS) for monitor in incident.firing):
-            continue
-        if cause == "performance" or version.labelled is False:
-            return rule, incident
-    return None
 
 
 def consider(draft: Draft, model: str, version: str) -> None:
     """Ask for a retraining if an alarm justifies it and nothing forbids it."""
     known = draft.look(model)
     held = known.versions.get(version) if known else None
-    if not draft.settings.retrain or known is None or held is None or not held.in_use:
+    if not draft.settings.retrain or known is None or held is None:
         return
-    found = incident_that_asks(held)
-    if found is None or _forbidden(draft, known) is not None:
+    found = incident_that_asks(held) if held.in_use else None
+    follow(draft, model, version, found[1] if found else None)
+    known = draft.look(model)
+    if known is None or found is None or known.request is not None:
         return
     rule, incident = found
+    quality = broken(known)
+    if quality is not None:
+        defer(draft, known, version, incident, quality)
+        return
+    if _forbidden(draft, known) is not None:
+        return
     ranked = by_gravity(incident.firing.values())
     _ask(draft, model, version, rule, incident.id, ranked[0].sentence, incident)
 
@@ -88,7 +82,7 @@ def on_schedule(draft: Draft) -> None:
         current = known.current() if known and name else None
         if known is None or current is None:
             continue
-        why_not = _forbidden(draft, known)
+        why_not = "an incident of quality is open" if broken(known) else _forbidden(draft, known)
         if why_not is not None:
             draft.note("retraining.declined", model=name, rule="schedule", reason=why_not)
             continue
@@ -98,7 +92,7 @@ def on_schedule(draft: Draft) -> None:
 
 
 def by_hand(draft: Draft, command: Command) -> None:
-    """A person asks: neither cool-down nor budget stop him, a request in flight does."""
+    """A person asks: neither cool-down nor budget nor broken data stop him, a request in flight does."""
     if not command.model:
         draft.note("retraining.declined", model="", rule="manual", reason="no model is named")
         return
@@ -143,6 +137,8 @@ def _ask(
     known.asked = [*_recent(draft, known.asked), draft.now]
     firing = list(incident.firing.values()) if incident is not None else []
     window = advise(firing, draft.now, settings.enough_events)
+    window = msgspec.structs.replace(window, why=window.why + spoilt(known, draft.now))
+    known.deferral = None
     errors = held.incidents.get("performance")
     onset = min((w.onset for w in firing if w.onset is not None), default=None)
     known.occasion = Occasion(id, draft.now, onset)

@@ -9,6 +9,7 @@ from typing import Final
 from driftline.contracts.reactions import Alert, AlertStatus, Also, content_id
 from driftline.contracts.records import Severity
 from driftline.react.advice import advice
+from driftline.react.asking import deferred
 from driftline.react.causes import by_gravity
 from driftline.react.draft import Draft
 from driftline.react.grouping import Found, upstreams
@@ -73,6 +74,7 @@ def alert_of(draft: Draft, found: Found, told: Told, *, salt: str = "alert") -> 
         request=incident.request,
         team=draft.attempt("route", lambda: draft.settings.routes.team(model), None),
         advice=draft.attempt("advice", lambda: advice(draft, model, version, incident), ""),
+        deferred=draft.attempt("advice", lambda: deferred(draft, model, version, incident), None),
         upstream=", ".join(shared[:3]) or None,
         part_of=part_of,
         also=[

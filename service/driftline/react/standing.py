@@ -8,6 +8,7 @@ from typing import Literal
 from driftline.contracts.reactions import Cause
 from driftline.contracts.records import Severity
 from driftline.react.advice import advice
+from driftline.react.asking import deferred
 from driftline.react.cases import all_cases
 from driftline.react.causes import by_gravity, rank
 from driftline.react.draft import Draft
@@ -25,7 +26,8 @@ Stands = Literal["open", "acknowledged", "resolved"]
 class Standing:
     """One incident. Times are ms since the epoch, of event time. `heard`: how it stood when people were told last;
     `held`: why nobody is told at present, of what has
-    ended where its end is still to be told; `told_with`: the incident that leads its case."""
+    ended where its end is still to be told; `told_with`: the incident that leads its case. `deferred`: why no
+    retraining is asked for at present, where it asks for one."""
 
     id: str
     model: str
@@ -36,6 +38,7 @@ class Standing:
     team: str | None
     sentence: str
     advice: str
+    deferred: str | None
     opened: int
     closed: int | None
     reopened: int
@@ -71,6 +74,7 @@ def _standing(draft: Draft, case: Case, found: Found) -> Standing:
         team=subject.team,
         sentence=ranked[0].sentence if ranked and found.model else incident.sentence,
         advice=draft.attempt("advice", lambda: advice(draft, found.model, found.version, incident), ""),
+        deferred=draft.attempt("advice", lambda: deferred(draft, found.model, found.version, incident), None),
         opened=incident.opened,
         closed=incident.closed,
         reopened=incident.reopened,

@@ -75,6 +75,17 @@ class Request(msgspec.Struct):
     escalated: bool = False
 
 
+class Deferral(msgspec.Struct, frozen=True):
+    """A retraining that the `incident` of a version would have asked for, but for the incident of `quality`. `since`:
+    onset of what is broken; `ended`: when nothing was any more."""
+
+    version: str
+    incident: str
+    quality: str
+    since: int
+    ended: int | None = None
+
+
 class Comparison(msgspec.Struct):
     """A version deployed at `since`, whose error is awaited, to be compared with that of `old`. `asked`: when the
     retraining was asked for; `onset` of the change that was alarmed of; None: nobody asked, nothing alarmed."""
@@ -89,9 +100,9 @@ class Comparison(msgspec.Struct):
 
 class Model(msgspec.Struct):
     """All that is known of a model. `deployed`: versions in the order of their deployment, the last is in use.
-    `occasion`: of the last request, until a deployment answers it. `asked`: event times of requests, for the budget;
-    `asked_for`: how often, by what triggered them. `quiet_until`: end of the cool-down. The service
-    itself is the model with the empty name."""
+    `occasion`: of the last request, until a deployment answers it. `deferral`: of the next one. `asked`: event times of
+    requests, for the budget; `asked_for`: how often, by what triggered them. `quiet_until`: end of the cool-down. The
+    service itself is the model with the empty name."""
 
     name: str
     versions: dict[str, Version] = {}
@@ -99,6 +110,7 @@ class Model(msgspec.Struct):
     request: Request | None = None
     occasion: Occasion | None = None
     comparison: Comparison | None = None
+    deferral: Deferral | None = None
     asked: list[int] = []
     asked_for: dict[str, int] = {}
     quiet_until: int = 0
@@ -161,7 +173,8 @@ def field_of(model: str) -> str:
 
 
 def to_fields(state: State, models: Iterable[str]) -> dict[str, bytes]:
-    """The fields to write: the core, and the given models; with the service's (the empty name) the policy."""
+    """The fields to write: the core, and those of the given models that are remembered; with the service's (the empty
+    name) the policy."""
     fields = {CORE: _pack(_Core(state.now, state.positions, state.scheduled, state.rebuilding))}
     for name in models:
         if name in state.models:
@@ -169,6 +182,11 @@ def to_fields(state: State, models: Iterable[str]) -> dict[str, bytes]:
         if not name:
             fields[POLICY] = _pack(state.policy)
     return fields
+
+
+def gone_fields(state: State, models: Iterable[str]) -> list[str]:
+    """The fields to delete: those of the given models that are not remembered."""
+    return sorted(field_of(name) for name in models if name not in state.models)
 
 
 def from_fields(fields: Mapping[str, bytes]) -> tuple[State | None, list[str]]:

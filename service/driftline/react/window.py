@@ -9,12 +9,12 @@ from driftline.contracts.reactions import Mix, Window, Witnessed
 
 
 def advise(firing: Collection[Witnessed], now: int, enough: int) -> Window:
-    """`firing`: the monitors that ask for it. Counts are extrapolated from the events that a monitor saw between
-    onset and its alarm, so they are "about"."""
+    """`firing`: the monitors that ask for it. Counts are extrapolated from the rows of the stream between onset and
+    alarm, whichever of them a monitor counts, so they are "about"."""
     known = [
-        (w.onset, w.time if w.time is not None else now, w.n)
+        (w.onset, w.time if w.time is not None else now, rows)
         for w in firing
-        if w.onset is not None and w.n and w.onset < now
+        if w.onset is not None and (rows := w.rows or w.n) and w.onset < now
     ]
     if not known:
         return Window(start=None, to=now, why="No change is dated: train on as much recent history as usual.")

@@ -39,7 +39,7 @@ from driftline.react.reading import bounds_of, ids_on, in_log_order, newest_of
 from driftline.react.routes import RouteTable
 from driftline.react.settings import ReactSettings
 from driftline.react.slot import SLOT, ReactSlot
-from driftline.react.state import CORE, MODEL_PREFIX, POLICY, State, from_fields, to_fields
+from driftline.react.state import CORE, MODEL_PREFIX, POLICY, State, from_fields, gone_fields, to_fields
 from driftline.react.topics import ROLES, Role, Topics, command_record, decode, said_record
 from driftline.runtime.log import Bounds, LogReader, LogWriter, Record
 from driftline.runtime.outbox import decode_outbox
@@ -377,7 +377,8 @@ class ReactWorker:
     async def _write(self, made: Made, delete: Sequence[str] = ()) -> None:
         edit = made.edit
         changed = to_fields(made.state, made.dirty) | edit.set
-        write = self._slot.prepare(changed, [*delete, *sorted(edit.delete)], made.outbox)
+        gone = [*delete, *gone_fields(made.state, made.dirty), *sorted(edit.delete)]
+        write = self._slot.prepare(changed, gone, made.outbox)
         verdict = await self._retry("commit", lambda: self._slot.commit(write))
         size = sum(map(len, write.set.values())) + len(write.outbox)
         self._observer.committed(NAME, 0, verdict.value, size)

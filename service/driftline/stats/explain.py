@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -65,8 +66,19 @@ class StreamPlan(msgspec.Struct, frozen=True, kw_only=True):
     monitors: list[MonitorPlan]
 
 
+class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What sharing the budget costs this model version: of `models` in all, of which one false alarm is allowed in
+    `arl0` (of the plan's unit). Its monitors page at `nats` more than with a budget of their own. `later`: by so much
+    of the delay, in the median of the shifts that `delays` are told of; None where none is ever noticed."""
+
+    models: int
+    arl0: float
+    nats: float
+    later: float | None
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`limits`: hard limits in words, and why one cannot be judged by this profile."""
+    """`arl0`: of this model version. `limits`: hard limits in words, and why one cannot be judged by this profile."""
 
     model: str
     version: str
@@ -74,6 +86,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     arl0: float
     unit: Literal["days", "events"]
+    fleet: FleetPlan | None
     streams: list[StreamPlan]
     limits: list[str]
 
@@ -89,6 +102,7 @@ def explain(profile: Profile, settings: DetectionSettings) -> Plan:
             if not why_not
         }
     )
+    streams = [_stream(stream, section, share, settings) for stream, section in sections.items()]
     return Plan(
         model=profile.model,
         version=profile.version,
@@ -96,24 +110,46 @@ def explain(profile: Profile, settings: DetectionSettings) -> Plan:
         revision=profile.revision,
         arl0=settings.arl0,
         unit=settings.unit,
-        streams=[
-            StreamPlan(
-                stream=stream,
-                events=section.n,
-                hours=_hours(section),
-                pane_s=section.grid.pane_ms / 1000.0,
-                check=section.check,
-                monitors=[
-                    _monitor(section, column, share.get((stream, j), 0.0), settings)
-                    for j, column in enumerate(section.monitored)
-                ]
-                + _duplicates(section, share.get((stream, len(section.monitored)), 0.0), settings)
-                + _joint(section, share.get((stream, len(section.paging) - 1), 0.0), settings),
-            )
-            for stream, section in sections.items()
-        ],
+        fleet=_fleet(profile, settings, streams),
+        streams=streams,
         limits=ModelMonitors(profile, settings).limits(),
     )
+
+
+def _stream(
+    stream: str, section: Section, share: Mapping[tuple[str, int], float], settings: DetectionSettings
+) -> StreamPlan:
+    return StreamPlan(
+        stream=stream,
+        events=section.n,
+        hours=_hours(section),
+        pane_s=section.grid.pane_ms / 1000.0,
+        check=section.check,
+        monitors=[
+            _monitor(section, column, share.get((stream, j), 0.0), settings)
+            for j, column in enumerate(section.monitored)
+        ]
+        + _duplicates(section, share.get((stream, len(section.monitored)), 0.0), settings)
+        + _joint(section, share.get((stream, len(section.paging) - 1), 0.0), settings),
+    )
+
+
+def _fleet(profile: Profile, settings: DetectionSettings, streams: list[StreamPlan]) -> FleetPlan | None:
+    if settings.fleet_models is None:
+        return None
+    alone = explain(profile, msgspec.structs.replace(settings, fleet_models=None))
+    delays = zip(_values(streams), _values(alone.streams), strict=True)
+    ratios = sorted(shared / own - 1.0 for shared, own in delays if shared is not None and own is not None)
+    return FleetPlan(
+        models=settings.fleet_models,
+        arl0=settings.asked,
+        nats=math.log(settings.fleet_models),
+        later=ratios[len(ratios) // 2] if ratios else None,
+    )
+
+
+def _values(streams: list[StreamPlan]) -> list[int | None]:
+    return [delay.values for stream in streams for monitor in stream.monitors for delay in monitor.delays]
 
 
 def _hours(section: Section) -> float:

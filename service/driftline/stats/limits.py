@@ -27,6 +27,7 @@ from driftline.stats.grid import MOMENT_UNIT
 from driftline.stats.limit_rules import LimitRule, counted
 from driftline.stats.quality import MISSING_WORDS
 from driftline.stats.ratio_limits import RatioLimit, worth_in_words
+from driftline.stats.rows_since import RowsSince
 from driftline.stats.section import ColumnReference, Section
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.witness import Witness
@@ -73,6 +74,11 @@ class Limit(BoundedShare):
         self.all_bad += bad
         self.hear(n, bad, self.worth(n), start, dt)
         return True
+
+    @property
+    def starts(self) -> list[int]:
+        """Onsets that an alarm may name."""
+        return sorted(set(self.start.tolist()))
 
     @property
     def enough(self) -> bool:
@@ -148,6 +154,7 @@ class Limits:
             for rule in sorted(mine, key=lambda rule: rule.monitor)
             if rule.subject in names
         ]
+        self.rows = RowsSince()
         self.in_events = settings.unit == "events"
         self.threshold = math.log(settings.arl0 * max(len(rules), 1))
         self.dropped: list[str] = []
@@ -159,6 +166,7 @@ class Limits:
         if counts.counts.shape != (len(self.section.grid.columns), CODES):
             raise ValueError(f"counts of shape {counts.counts.shape} for {len(self.section.grid.columns)} columns")
         changes = self.end_dropped(end)
+        self.rows.add(start, counts.n)
         for limit in self.limits:
             if limit.why_not:
                 continue
@@ -171,14 +179,21 @@ class Limits:
                     changes.append(limit.change("resolved", end, self.threshold))
                     limit.resolve()
             elif limit.evidence >= self.threshold and limit.enough:
-                changes.append(limit.change("alarm", end, self.threshold))
+                changes.append(self._with_rows(limit.change("alarm", end, self.threshold)))
                 limit.raise_alarm()
+        self.rows.keep(start for limit in self.limits for start in limit.starts)
         return changes
 
     def end_dropped(self, at: int) -> list[Change]:
         """What was in alarm when the configuration lost it is over, and says why; once."""
         dropped, self.dropped = self.dropped, []
         return [no_longer(name, at, f"{name} was taken out of the configuration") for name in dropped]
+
+    def _with_rows(self, change: Change) -> Change:
+        """A limit counts positives, or one group's rows: who trains on what came since counts all."""
+        assert change.evidence is not None
+        evidence = msgspec.structs.replace(change.evidence, rows=self.rows.since(change.onset))
+        return msgspec.structs.replace(change, evidence=evidence)
 
     def describe(self) -> list[str]:
         """Each limit in words, with what it has seen so far, and what it cannot do."""
@@ -191,7 +206,8 @@ class Limits:
 
     def to_state(self) -> dict[str, Any]:
         """For `codec.pack_arrays`; equal states give equal bytes."""
-        return {"of": {x.rule.monitor: x.to_state() for x in self.limits}, "dropped": sorted(self.dropped)}
+        held = {"of": {x.rule.monitor: x.to_state() for x in self.limits}, "dropped": sorted(self.dropped)}
+        return held | {"rows": self.rows.to_state()}
 
     @staticmethod
     def from_state(section: Section, settings: DetectionSettings, state: dict[str, Any]) -> Limits:
@@ -203,6 +219,7 @@ class Limits:
                 known = held.pop(limit.rule.monitor, None)
                 if known is not None:
                     limit.restore(known)
+            limits.rows.restore(state["rows"])
             limits.dropped = sorted([*state["dropped"], *(name for name, s in held.items() if s["alarm"])])
         except (KeyError, ValueError, TypeError) as error:
             raise StateCorrupt(f"limits: {error}") from None

@@ -42,6 +42,8 @@ WORDS: Final = (
     "values below all of the reference",
     "values above all of the reference",
 )
+NEW_WORDS: Final = frozenset(WORDS[bin] for bin in (_UNSEEN, _BELOW, _ABOVE))
+"""What a world that moves shows as well as a broken pipeline; all else is the pipeline's."""
 LABEL_DELAY: Final = "label_delay_s"
 """Column of the pairs stream; how long outcomes take is a matter of quality, not of the model."""
 LATE_WORDS: Final = "outcomes later than the old P98 of delays"

@@ -80,6 +80,11 @@ class RatioLimit:
         return self.ratio.recovered
 
     @property
+    def starts(self) -> list[int]:
+        """Onsets that an alarm may name: of pairs, and of their open blocks."""
+        return sorted({*self.ratio.since.tolist(), *self.ratio.begun.tolist()})
+
+    @property
     def enough(self) -> bool:
         return float(self.ratio.seen[self.ratio.leader, :, 1].min()) >= self.rule.min_count
 

@@ -21,9 +21,10 @@ ARL0_DAYS: Final = 30.0
 
 
 class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`arl0_days` and the smallest effects are the promise (at most one false alarm per model in so many days of
-    traffic, no alarm for less than that); the rest are the constants of the method. `arl0_events`, where given,
-    stands in the place of `arl0_days`: one false alarm in so many events of a stream.
+    """`arl0_days` and the smallest effects are the promise (at most one false alarm per model version in so many days
+    of traffic, no alarm for less than that); the rest are the constants of the method. `arl0_events`, where given,
+    stands in the place of `arl0_days`: one false alarm in so many events of a stream. `fleet_models`, where given, is
+    how many model versions share that budget: each alarms at so many times the run length, `arl0` (decision 17).
 
     `min_effect_sd` is in reference SDs (means, spreads, and quantile shares in SDs of their indicator);
     `min_rate_effect` is a share: errors and categories count from the smaller of it and a quarter of their
@@ -41,6 +42,7 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     arl0_days: float = ARL0_DAYS
     arl0_events: float | None = None
+    fleet_models: int | None = None
     min_effect_sd: float = 0.05
     min_rate_effect: float = 0.02
     coalesce: int = 30
@@ -68,6 +70,8 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
                 raise ValueError(f"arl0_events must be a positive number; it is {self.arl0_events}")
             if self.arl0_days != ARL0_DAYS:
                 raise ValueError("give arl0_days or arl0_events: the budget has one unit")
+        if self.fleet_models is not None and self.fleet_models < 1:
+            raise ValueError(f"fleet_models is how many model versions share the budget; it is {self.fleet_models}")
         if self.min_rate_effect >= 1:
             raise ValueError(f"min_rate_effect is a share below 1; it is {self.min_rate_effect}")
         if self.coalesce < 1:
@@ -79,9 +83,15 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             )
 
     @property
-    def arl0(self) -> float:
-        """In `unit`."""
+    def asked(self) -> float:
+        """The run length that a person states, in `unit`: of each model version, or of all of the fleet together."""
         return self.arl0_days if self.arl0_events is None else self.arl0_events
+
+    @property
+    def arl0(self) -> float:
+        """The run length of one model version, in `unit`. With v_i = 1/N the sum of v_i M_i over a fleet of N less the
+        mean of their clocks is a supermartingale, whatever ties them: an alarm at M_i >= N A is M_i v_i >= A."""
+        return self.asked * (self.fleet_models or 1)
 
     @property
     def unit(self) -> Literal["days", "events"]:

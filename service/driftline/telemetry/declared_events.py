@@ -51,8 +51,16 @@ EVENTS: Final = (
     Event("alert.published", INFO, "An incident was opened, updated or resolved."),
     Event("command.taken", INFO, "What a person asked for, and what became of it (`outcome`)."),
     Event("policy.failed", ERROR, "Our own code failed in a `stage` that decides who is told; people are told."),
+    Event(
+        "model.forgotten",
+        WARNING,
+        "React has more names of models than it remembers; so many `models` of which nothing is open are forgotten.",
+    ),
     Event("retraining.requested", INFO, "A model should be retrained; the request is on the `retraining` topic."),
     Event("retraining.declined", WARNING, "A retraining that was due or wanted is not asked for, for `reason`."),
+    Event(
+        "retraining.deferred", INFO, "An `incident` would ask for a retraining, were not that of `quality` open."
+    ),
     Event("notification.sent", INFO, "A receiver has taken a notification."),
     Event("notification.picture_lost", WARNING, "A message was told without its picture, for `error`."),
     Event("notification.retried", WARNING, "A receiver has not taken a notification; it is tried again."),

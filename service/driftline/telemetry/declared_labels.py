@@ -25,10 +25,10 @@ CAUSE: Final = closed("cause", *get_args(Cause))
 COMMIT: Final = closed("verdict", *(verdict.value for verdict in Verdict))
 FINGERPRINT: Final = capped("fingerprint", 1)
 MET: Final = closed("met", "paired", "waiting")
-MODEL_STATE: Final = closed("state", "learning", "watched")
 PARTITION_CHANGE: Final = closed(
     "what", "assigned", "revoked", "abandoned", "fenced", "state_lost", "gap", "reloaded"
 )
+MODEL_STATE: Final = closed("state", "learning", "watched", "silent")
 RECEIVER: Final = capped("receiver", 50)
 """As many as the configuration may name."""
 REASON: Final = closed("reason", *Reason)

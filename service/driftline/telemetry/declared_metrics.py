@@ -211,7 +211,16 @@ METRICS: Final = (
         "gauge",
         "model versions",
         (*_ON, MODEL_STATE),
-        "Model versions a partition of the blocks holds; those that are learning do not alarm yet.",
+        "Model versions a partition of the blocks holds: without a reference, judged in the last day of event time, "
+        "and not.",
+    ),
+    Metric(
+        "driftline_fleet_models",
+        "gauge",
+        "model versions",
+        (),
+        "How many share the budget of false alarms (detection.fleet_models); 0: each has its own.",
+        "Fewer than are watched: raise it, or accept false alarms more often in proportion.",
     ),
     Metric(
         "driftline_not_admitted_total",
