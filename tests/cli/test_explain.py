@@ -6,12 +6,13 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from driftline.cli import app
-from driftline.stats.profile import Profile, encode_profile
+from driftline.stats.profile import Profile, encode_profile, make_profile
 from driftline.stats.settings import DetectionSettings
 from stats.worlds import profile_of
 
@@ -47,6 +48,18 @@ def test_a_person_is_told_what_will_be_noticed_and_what_cannot(file: Path) -> No
         "Self-check: the reference in random blocks",
     ):
         assert words in result.output
+
+
+def test_of_a_reference_learnt_from_counts(tmp_path: Path) -> None:
+    """Mutation: in `_check`, one answer for every reference without a self-check."""
+    section = msgspec.structs.replace(make().predictions, check=None)
+    profile = make_profile(
+        model="m", version="1", source="rolling", created=0, judged_from=make().judged_from, predictions=section
+    )
+    path = tmp_path / "rolled.profile"
+    path.write_bytes(encode_profile(profile))
+    result = invoke("explain", "m", "--profile", str(path))
+    assert "Self-check: none, for the reference was learnt from counts" in result.output
 
 
 def test_programs_are_told_in_json(file: Path) -> None:

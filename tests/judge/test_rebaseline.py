@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +96,62 @@ async def test_no_further_than_allowed_from_the_first_reference() -> None:
     assert len(profiles(world)) == 1
 
 
+def together(of_the_time: Callable[[int], float]) -> Any:
+    """Three amounts, of which the first two correlate."""
+
+    def features(i: int, rng: np.random.Generator) -> dict[str, Any]:
+        rho, (x, y, z) = of_the_time(i), rng.normal(size=3)
+        return {"a": float(x), "b": float(rho * x + (1.0 - rho * rho) ** 0.5 * y), "c": float(z)}
+
+    return features
+
+
+async def test_what_columns_do_together_is_learnt_anew_and_a_flip_is_found_by_it() -> None:
+    """Mutation: `joint=None` in `relearn_section`."""
+    world = await run(stream(N, together(lambda i: 0.8 if i < 4_000 else -0.8)), shape())
+    rolled = [p for p in profiles(world) if p.source == "rolling"]
+    joint = [p.predictions.joint for p in rolled]
+    assert joint and all(found is not None and found.from_sums and not found.why_not for found in joint)
+    (said,) = [s for s in signals(world) if s.monitor == "features:joint"]
+    assert said.state == "alarm" and rolled[-1].judged_from < said.time < T0 + 4_200 * STEP_MS
+    assert said.profile == rolled[-1].id
+
+
+async def test_no_reference_is_learnt_while_columns_go_together_otherwise() -> None:
+    """Mutations: no `JOINT` in `_loud`; in `Book.note`, no trouble where the monitor is this one."""
+    flipped = stream(2 * N, together(lambda i: -0.8 if 2_600 <= i < 4_400 else 0.8))
+    world = await run(flipped, shape(replace(ROLLING, window_ms=1_280_000, max_distance=1.0)), 2 * N)
+    said = [s for s in signals(world) if s.monitor == "features:joint"]
+    assert [s.state for s in said] == ["alarm", "resolved"]
+    assert any("features:joint is in alarm" in sentence for sentence in kept(world))
+    rolled = [p for p in profiles(world) if p.source == "rolling"]
+    assert not [p for p in rolled if T0 + 2_700 * STEP_MS < p.judged_from <= said[1].time]
+    first, later = profiles(world)[0].predictions.joint, [p for p in rolled if p.judged_from > said[1].time]
+    assert first is not None and later
+    for learnt in (profile.predictions.joint for profile in later):
+        assert learnt is not None
+        for before, after in zip(first.witnesses, learnt.witnesses, strict=True):
+            assert abs(after.mu - before.mu) < 0.1
+
+
+async def test_a_correlation_that_creeps_is_not_followed_for_ever() -> None:
+    """No monitor has much evidence at any time. Mutation: leave `_too_far_together` out of `roll`."""
+    creeping = together(lambda i: 0.9 - 0.9 * i / (2 * N))
+    rolling = replace(ROLLING, max_evidence=1.0)
+    base = shape(rolling)
+    deaf = msgspec.structs.replace(base.judge.detection, arl0_days=36_000.0, min_effect_sd=0.6)
+    world = await run(stream(2 * N, creeping), replace(base, judge=replace(base.judge, detection=deaf)), 2 * N)
+    assert any("do together is 0." in sentence and "0.1 is allowed" in sentence for sentence in kept(world))
+    first, *rolled = profiles(world)
+    joint = first.predictions.joint
+    assert joint is not None and rolled
+    for profile in rolled:
+        learnt = profile.predictions.joint
+        assert learnt is not None
+        for before, after in zip(joint.witnesses, learnt.witnesses, strict=True):
+            assert abs(after.mu - before.mu) < 0.5 * before.sigma
+
+
 async def test_what_speaks_against_a_limit_outlasts_a_reference() -> None:
     """Else one that is learnt anew every day would hide a limit that is broken by little, and tell of every other anew.
 
@@ -149,6 +206,41 @@ async def test_a_new_version_is_judged_by_its_predecessor_until_it_has_its_own(m
     if moved:
         assert said[0].time < own.judged_from == said[1].time
         assert "is in force" in said[1].sentence
+
+
+def two_models(rho: float) -> list[Message]:
+    """Version 2 predicts from another column; the first two correlate by .8, and with it by `rho`."""
+    rng = np.random.default_rng(4)
+    drawn = together(lambda i: rho if i >= N // 2 else 0.8)
+    made = []
+    for i in range(N):
+        second, features = i >= N // 2, drawn(i, rng)
+        said = {"prediction": bool(features["c" if second else "a"] > 0.0), "version": "2" if second else "1"}
+        made.append(sent(prediction("m", i, features, **said)))
+    return made
+
+
+@pytest.mark.parametrize("rho", [0.8, -0.8])
+@pytest.mark.parametrize("spans", [640_000, 640_000_000])
+async def test_what_features_do_together_is_inherited_but_not_what_the_prediction_does(
+    spans: int, rho: float
+) -> None:
+    """Of spans of the predecessor, or where they are too long, of its reference.
+
+    Mutation: in `inherited`, leave the joint monitor as it is."""
+    base = shape(Rolling(window_ms=spans))
+    world = await run(two_models(rho), replace(base, judge=replace(base.judge, new_version="previous_version")))
+    first, own = profiles(world, "2")
+    joint = first.predictions.joint
+    assert joint is not None and not joint.why_not and joint.from_sums == (spans == 640_000)
+    asked = [names for w, names in zip(joint.witnesses, joint.groups, strict=True) if w.up or w.down]
+    assert asked and not [names for names in asked if "prediction" in names]
+    said = [s for s in signals(world) if s.version == "2" and s.state == "alarm"]
+    if rho < 0.0:
+        assert [s.monitor for s in said] == ["features:joint"]
+        assert first.judged_from < said[0].time < own.judged_from
+    else:
+        assert said == []
 
 
 async def test_training_waits_for_a_reference() -> None:

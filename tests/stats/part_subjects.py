@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, reduce
+from operator import add
 from typing import Any, Final
 
 import numpy as np
@@ -20,9 +21,12 @@ from driftline.stats.limit_rules import LimitRule
 from driftline.stats.limits import Limits
 from driftline.stats.profile import Profile
 from driftline.stats.ratio_limits import RatioLimit
+from driftline.stats.relearn import relearn_section
+from driftline.stats.section import Section
 from driftline.stats.segments import crossed
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.share_ratio import ShareRatio
+from driftline.stats.shown import Shown
 from driftline.stats.stream_monitors import StreamMonitors
 from driftline.stats.traffic import DAY_MS, learn_traffic
 from driftline.stats.traffic_rules import TrafficRules
@@ -44,7 +48,8 @@ def part_subjects() -> Iterator[Subject]:
     yield _traffic("flood", lambda rng: int(rng.poisson(10 * PER_PANE)), within=5)
     yield _duplicates()
     yield _variance()
-    yield _joint()
+    yield _joint("columns together", _two_columns().predictions)
+    yield _joint("columns together, from sums", _from_sums())
     yield _ratio()
 
 
@@ -215,9 +220,18 @@ def _pair(rho: float) -> Callable[[Rng, int], Floats]:
     return lambda rng, n: rng.multivariate_normal([0.0, 0.0], [[1.0, rho], [rho, 1.0]], n)
 
 
-def _joint() -> Subject:
-    """A unit is the rows of a pane of two columns, whose correlation turns round."""
+def _from_sums() -> Section:
+    """The same, learnt anew from 64 spans of 4 panes."""
     section = _two_columns().predictions
+    pair = _pair(0.8)(np.random.default_rng(10), 64 * 4 * PER_PANE)
+    rows = rows_of({"features.a": pair[:, 0], "features.b": pair[:, 1]})
+    shown = [Shown.of(section, counts) for _, counts in sorted(fold_rows(section.grid, rows).items())]
+    spans = [reduce(add, shown[i : i + 4]) for i in range(0, len(shown), 4)]
+    return relearn_section(section, spans, 0, 64 * 4 * PANE, 4 * PANE, SETTINGS)
+
+
+def _joint(name: str, section: Section) -> Subject:
+    """A unit is the rows of a pane of two columns, whose correlation turns round."""
     joint = section.joint
     assert joint is not None
     known: dict[bytes, PaneCounts] = {}
@@ -239,7 +253,7 @@ def _joint() -> Subject:
         return JointRules(section, joint, SETTINGS.coalesce, in_events=True)
 
     return Subject(
-        name="columns together",
+        name=name,
         of=(JointRules,),
         fresh=fresh,
         hear=hear,

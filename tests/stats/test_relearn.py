@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
+
 import numpy as np
 import pytest
 
-from driftline.judge.book import coarsen
 from driftline.stats.block import fold_rows
 from driftline.stats.reference import learn_section
 from driftline.stats.relearn import relearn_section
 from driftline.stats.rows import Rows
 from driftline.stats.section import Section
 from driftline.stats.settings import DetectionSettings
+from driftline.stats.shown import Shown
 from stats.worlds import PANE, rows_of
 
 SETTINGS = DetectionSettings()
@@ -22,10 +25,8 @@ PANES = 50
 def anew(original: Section, rows: Rows) -> Section:
     panes = fold_rows(original.grid, rows)
     starts = sorted(panes)
-    buckets = [
-        np.sum([coarsen(original, panes[start]) for start in starts[i : i + PANES]], axis=0)
-        for i in range(0, len(starts), PANES)
-    ]
+    shown = [Shown.of(original, panes[start]) for start in starts]
+    buckets = [reduce(add, shown[i : i + PANES]) for i in range(0, len(starts), PANES)]
     return relearn_section(original, buckets, starts[0], starts[-1] + PANE, PANES * PANE, SETTINGS)
 
 

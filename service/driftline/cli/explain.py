@@ -19,7 +19,6 @@ from driftline.registry import ProfileRegistry
 from driftline.stats.explain import Delay, FleetPlan, MonitorPlan, Plan, StreamPlan
 from driftline.stats.explain import explain as plan_of
 from driftline.stats.profile import Profile, decode_profile
-from driftline.stats.section import SelfCheck
 from driftline.terminal import printable
 from driftline.wiring import detection_settings
 
@@ -143,8 +142,9 @@ def _after(delay: Delay) -> str:
 
 
 def _remarks(stream: StreamPlan) -> list[str]:
-    """What a table has no room for: who never pages and why, seasons, the self-check."""
+    """What a table has no room for: who never pages and why, what else there is to say, seasons, the self-check."""
     found = [f"{m.monitor} never pages: {m.why_not}." for m in stream.monitors if m.why_not]
+    found += [f"{m.monitor}: {m.remark}." for m in stream.monitors if m.remark and not m.why_not]
     notes: dict[str, list[str]] = {}
     for monitor in stream.monitors:
         if monitor.note and not monitor.why_not:
@@ -152,11 +152,14 @@ def _remarks(stream: StreamPlan) -> list[str]:
     for note, monitors in notes.items():
         who = f"{len(monitors)} monitors" if len(monitors) > 3 else ", ".join(monitors)
         found.append(f"Season of {who}: {note}.")
-    found.append(_check(stream.check))
+    found.append(_check(stream))
     return found
 
 
-def _check(check: SelfCheck | None) -> str:
+def _check(stream: StreamPlan) -> str:
+    check = stream.check
+    if check is None and any(monitor.level is not None for monitor in stream.monitors):
+        return "Self-check: none, for the reference was learnt from counts: there are no rows to replay."
     if check is None:
         return "Self-check: none, for nothing here pages."
     ratio = f"{'more than ' if not check.alarms else ''}{check.ratio:.2g} times"

@@ -143,7 +143,8 @@ class RollingReference(Section):
     )
     max_distance: Number = setting(
         0.1,
-        "Not where a column would be further than this from its first reference, in total variation.",
+        "Not where a column, or what columns do together, would be further than this from the first reference, in "
+        "total variation.",
         gt=0,
         le=1,
         affects=JUDGE,

@@ -1,31 +1,22 @@
-"""What a model version has shown lately: coarse counts of equal spans of event time, and when it was in alarm.
+"""What a model version has shown lately, in equal spans of event time (`stats/shown.py`), and when it was in alarm.
 
-Rolling references and the first reference of a successor are learnt from it. It holds `SPANS` spans a stream,
-sparse: about 60 bytes a column and span where values fill some 20 bins.
+Rolling references and the first reference of a successor are learnt from it. It holds `SPANS` spans a stream.
 """
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from driftline.errors import StateCorrupt
 from driftline.stats.block import PaneCounts
 from driftline.stats.change import Change
-from driftline.stats.codec import pack, unpack
 from driftline.stats.section import Section
-from driftline.stats.witness import WIDTH
-
-Counts = NDArray[np.int64]
+from driftline.stats.shown import Shown
 
 SPANS: Final = 64
 """So that with half of them left out there are still as many as a reference needs to page."""
-VERSION: Final = 1
 
 
 class Trouble(msgspec.Struct):
@@ -38,22 +29,23 @@ class Trouble(msgspec.Struct):
 
 @dataclass
 class Book:
-    """`spans`: counts [monitored columns, WIDTH] by stream and number of the span, `span_ms` long each."""
+    """`spans`: by stream and number of the span, `span_ms` long each."""
 
     span_ms: int
-    spans: dict[str, dict[int, Counts]] = field(default_factory=dict)
+    spans: dict[str, dict[int, Shown]] = field(default_factory=dict)
     troubles: dict[str, list[Trouble]] = field(default_factory=dict)
     dirty: set[tuple[str, int]] = field(default_factory=set)
 
     def add(self, stream: str, section: Section, pane: int, counts: PaneCounts) -> None:
-        """A pane that was judged."""
+        """A pane that was judged, and holds rows."""
         span = pane // self.span_ms
         spans = self.spans.setdefault(stream, {})
-        coarse = coarsen(section, counts)
+        shown = Shown.of(section, counts)
         held = spans.get(span)
-        spans[span] = coarse if held is None or held.shape != coarse.shape else held + coarse
+        spans[span] = held + shown if held is not None and held.alike(shown) else shown
         self.dirty.add((stream, span))
-        for old in [s for s in spans if s <= max(spans) - SPANS - 1]:
+        newest = max(spans)
+        for old in [s for s in spans if s < newest - SPANS]:
             del spans[old]
             self.dirty.add((stream, old))
 
@@ -69,12 +61,12 @@ class Book:
         oldest = change.time - (SPANS + 1) * self.span_ms
         self.troubles[stream] = [t for t in troubles if t.end is None or t.end >= oldest]
 
-    def quiet(self, stream: str, until: int) -> list[tuple[int, Counts]]:
-        """(number, counts) of the last `SPANS` spans that end by `until` (ms) and lie in no trouble, in order."""
+    def quiet(self, stream: str, until: int) -> list[Shown]:
+        """The last `SPANS` spans that end by `until` (ms) and lie in no trouble, in order."""
         last = until // self.span_ms
         return [
-            (span, counts)
-            for span, counts in sorted(self.spans.get(stream, {}).items())
+            shown
+            for span, shown in sorted(self.spans.get(stream, {}).items())
             if last - SPANS <= span < last and not self._troubled(stream, span)
         ]
 
@@ -94,22 +86,9 @@ class Book:
         return out
 
     def _bytes(self, stream: str, span: int) -> bytes | None:
-        counts = self.spans.get(stream, {}).get(span)
-        return None if counts is None else pack("span", VERSION, zlib.compress(counts.astype("<i8").tobytes(), 1))
+        shown = self.spans.get(stream, {}).get(span)
+        return None if shown is None else shown.to_bytes()
 
     def read(self, stream: str, span: int, data: bytes) -> None:
         """Raises StateCorrupt for bytes that `flush` did not give."""
-        try:
-            flat = np.frombuffer(zlib.decompress(unpack("span", VERSION, data)[1]), "<i8").astype(np.int64)
-            self.spans.setdefault(stream, {})[span] = flat.reshape(-1, WIDTH)
-        except (zlib.error, ValueError) as error:
-            raise StateCorrupt(f"span: {error}") from None
-
-
-def coarsen(section: Section, counts: PaneCounts) -> Counts:
-    """Fine counts of a pane to coarse ones of the monitored columns: int64 [columns, WIDTH]."""
-    index = section.grid.index
-    rows = [
-        np.bincount(column.coarse_map, counts.counts[index[column.name]], WIDTH) for column in section.monitored
-    ]
-    return np.array(rows).reshape(-1, WIDTH).astype(np.int64)
+        self.spans.setdefault(stream, {})[span] = Shown.from_bytes(data)

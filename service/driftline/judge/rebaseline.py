@@ -15,13 +15,17 @@ import msgspec
 import numpy as np
 
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
-from driftline.judge.book import SPANS, Counts
+from driftline.judge.book import SPANS
 from driftline.judge.model import ModelState
 from driftline.judge.span import STREAMS
+from driftline.stats.joint import BESIDE
+from driftline.stats.joint import MONITOR as JOINT
 from driftline.stats.profile import Profile, make_profile
 from driftline.stats.relearn import moved_by, relearn_section
+from driftline.stats.relearn_joint import moved_together
 from driftline.stats.section import Section
 from driftline.stats.settings import DetectionSettings
+from driftline.stats.shown import Shown
 from driftline.stats.succession import aligned
 
 DAY_MS: Final = 86_400_000
@@ -30,8 +34,8 @@ DAY_MS: Final = 86_400_000
 @dataclass(frozen=True, slots=True)
 class Rolling:
     """`every_ms` 0: references stay as they are. `window_ms`: how far back one is learnt from. It is left as it was
-    while a monitor has more than `max_evidence` of the evidence it takes to alarm, and where a column would be
-    further than `max_distance` (total variation) from the original's."""
+    while a monitor has more than `max_evidence` of the evidence it takes to alarm, and where a column, or what columns
+    do together, would be further than `max_distance` (total variation) from the original's."""
 
     every_ms: int = 0
     window_ms: int = 14 * DAY_MS
@@ -79,8 +83,13 @@ def roll(
         first = original.section(stream) or ours.section(stream)
         if first is None or ours.section(stream) is None:
             continue
-        quiet = [counts for _, counts in model.book.quiet(stream, at)]
-        why = _loud(model, stream, rolling) or _too_little(quiet, settings) or _too_far(first, quiet, rolling)
+        quiet = model.book.quiet(stream, at)
+        why = (
+            _loud(model, stream, rolling)
+            or _too_little(quiet, settings)
+            or _too_far(first, quiet, rolling)
+            or _too_far_together(first, quiet, rolling, settings)
+        )
         if why:
             kept.append(Kept(stream, why))
         else:
@@ -104,7 +113,8 @@ def roll(
 
 def _loud(model: ModelState, stream: str, rolling: Rolling) -> str:
     assert model.monitors is not None
-    mine = {column.monitor for column in model.monitors.streams[stream].columns}
+    watching = model.monitors.streams[stream]
+    mine = {column.monitor for column in watching.columns} | ({JOINT} if watching.joint is not None else set())
     for status in model.monitors.describe():
         if status.monitor not in mine:
             continue
@@ -116,7 +126,7 @@ def _loud(model: ModelState, stream: str, rolling: Rolling) -> str:
     return ""
 
 
-def _too_little(quiet: list[Counts], settings: DetectionSettings) -> str:
+def _too_little(quiet: list[Shown], settings: DetectionSettings) -> str:
     if len(quiet) >= settings.min_reference_panes:
         return ""
     return (
@@ -125,15 +135,28 @@ def _too_little(quiet: list[Counts], settings: DetectionSettings) -> str:
     )
 
 
-def _too_far(original: Section, quiet: list[Counts], rolling: Rolling) -> str:
-    total = np.sum(quiet, axis=0)
+def _too_far(original: Section, quiet: list[Shown], rolling: Rolling) -> str:
+    total = np.sum([shown.counts for shown in quiet], axis=0)
     for j, column in enumerate(original.monitored):
         if total[j].any() and (moved := moved_by(column, total[j])) > rolling.max_distance:
-            return (
-                f"{column.name} is {moved:.2f} from the reference it was first judged by, and "
-                f"{rolling.max_distance:g} is allowed: pin a new reference if this is the new normal"
-            )
+            return _distance_of(column.name, moved, rolling)
     return ""
+
+
+def _too_far_together(original: Section, quiet: list[Shown], rolling: Rolling, settings: DetectionSettings) -> str:
+    if original.joint is None:
+        return ""
+    moved, columns = moved_together(original.joint, quiet, settings)
+    if moved <= rolling.max_distance:
+        return ""
+    return _distance_of(f"what {' and '.join(columns)} do together", moved, rolling)
+
+
+def _distance_of(what: str, moved: float, rolling: Rolling) -> str:
+    return (
+        f"{what} is {moved:.2f} from the reference it was first judged by, and "
+        f"{rolling.max_distance:g} is allowed: pin a new reference if this is the new normal"
+    )
 
 
 def predecessor(models: Iterable[ModelState], of: ModelState, at: int) -> ModelState | None:
@@ -145,7 +168,7 @@ def predecessor(models: Iterable[ModelState], of: ModelState, at: int) -> ModelS
         ours = other.profile
         if other.model != of.model or other is of or other.book is None or ours is None or ours.provisional:
             continue
-        shown = sum(int(counts.sum()) for _, counts in other.book.quiet(PREDICTIONS, at))
+        shown = sum(span.rows for span in other.book.quiet(PREDICTIONS, at))
         if ours.judged_from <= at and (best is None or (shown, other.version) > best):
             best, found = (shown, other.version), other
     return found
@@ -155,15 +178,17 @@ def inherited(
     model: ModelState, former: ModelState, at: int, revision: int, settings: DetectionSettings
 ) -> Profile:
     """What `model` is judged by from `at` on, until it has a reference of its own: what `former` showed last, or
-    where that is too little, the reference of `former`. Pairs are learnt anew."""
+    where that is too little, the reference of `former`. Pairs are learnt anew. What the prediction and the score do
+    together with features is each version's own, and not asked about."""
     assert former.profile is not None and former.book is not None
     section = former.profile.predictions
-    quiet = [counts for _, counts in former.book.quiet(PREDICTIONS, at)]
+    quiet = former.book.quiet(PREDICTIONS, at)
     if len(quiet) >= settings.min_reference_panes:
         span_ms = former.book.span_ms
         section = relearn_section(section, quiet, at - SPANS * span_ms, at, span_ms, settings)
     # A successor starts with as little traffic as it is given: silence and floods are its own reference's to tell.
-    section = msgspec.structs.replace(section, traffic=None)
+    joint = None if section.joint is None else section.joint.without(BESIDE)
+    section = msgspec.structs.replace(section, traffic=None, joint=joint)
     return make_profile(
         model=model.model,
         version=model.version,

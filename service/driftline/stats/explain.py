@@ -22,6 +22,7 @@ from driftline.stats.witness import Witness
 
 SHIFTS_SD: Final = (0.1, 0.2, 0.5, 1.0)
 SHIFTS_POINTS: Final = (2.0, 5.0)
+FROM_SUMS: Final = "learnt from sums: the worst laws of the means seen stand in for the true ones (safe, slower)"
 
 
 class Delay(msgspec.Struct, frozen=True):
@@ -38,7 +39,8 @@ class Delay(msgspec.Struct, frozen=True):
 class MonitorPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One monitor. `level`: nats of evidence at which it pages (None: never, and `why_not` says why); `weight`: its
     share of the budget; `watches`: what its delays speak of; `allowance`: the shift of it that never pages, in SDs or
-    points; `a`, `b`: variance of a unit's mean over sigma^2 is a/n + b."""
+    points; `a`, `b`: variance of a unit's mean over sigma^2 is a/n + b. `note` is of seasons, `remark` of anything
+    else."""
 
     monitor: str
     stream: str
@@ -55,6 +57,7 @@ class MonitorPlan(msgspec.Struct, frozen=True, kw_only=True):
     delays: list[Delay]
     season: str | None
     note: str
+    remark: str = ""
 
 
 class StreamPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,6 +232,7 @@ def _joint(section: Section, weight: float, settings: DetectionSettings) -> list
             delays=[],
             season=None,
             note="",
+            remark=FROM_SUMS if joint.from_sums else "",
         )
     ]
 

@@ -8,8 +8,7 @@ they must not page because the reference may hide one, neither does this.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Sequence, Set
 from typing import Final
 
 import msgspec
@@ -17,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline.stats.embedding import CHUNK, FEATURES, UNIT, Embedding, learn_embedding
-from driftline.stats.fit import Floats, Index, unit_variance
+from driftline.stats.fit import Index, unit_variance
 from driftline.stats.grid import CODES, Grid, GridColumn
 from driftline.stats.settings import DetectionSettings
-from driftline.stats.witness import Witness
+from driftline.stats.witness import DOWN, SIGNS, UP, Law, Witness, worst_law
 
 MONITOR: Final = "features:joint"
 BINS: Final = 32
@@ -29,15 +28,17 @@ FLAT: Final = 0.05
 """A feature whose SD is less, hardly more than its rounding, is not looked at."""
 _AT_ONCE: Final = 8
 """Features whose series are held at once: what bounds the memory of learning."""
-_BESIDE: Final = ("prediction", "score")
+BESIDE: Final = frozenset({"prediction", "score"})
 
 Codes = NDArray[np.uint8]
 
 
-class JointReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
+class JointReference(msgspec.Struct, frozen=True, kw_only=True):
     """`witnesses`, one a feature, in cosines; `groups`: the names of the columns each looks at; `laws`: uint32 LE
     [features, BINS], how often the reference's rows lie in each bin of [-1, 1], and `values`: float32 LE, their mean
-    there. `units` of rows make the reference; `why_not` says why it never pages, empty where it does."""
+    there; both are empty where the reference was learnt from sums, which do not tell of laws (`relearn_joint`): the
+    worst there can be take their place, and sigma is a bound. `units` of rows make the reference; `why_not` says why
+    it never pages, empty where it does."""
 
     witnesses: list[Witness]
     groups: list[list[str]]
@@ -47,11 +48,27 @@ class JointReference(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     units: int
     why_not: str = ""
 
-    @cached_property
-    def law(self) -> tuple[Floats, Floats]:
-        """(values, shares) [features, BINS]."""
+    @property
+    def from_sums(self) -> bool:
+        return not self.laws
+
+    def by_direction(self) -> list[tuple[Law, Law]]:
+        """Of each feature the laws for evidence that its mean is up, and that it is down."""
+        if self.from_sums:
+            return [
+                (worst_law(w.mu, w.sigma, SIGNS[UP]), worst_law(w.mu, w.sigma, SIGNS[DOWN])) for w in self.witnesses
+            ]
         shares = np.frombuffer(self.laws, "<u4").reshape(-1, BINS) / max(self.rows, 1)
-        return np.frombuffer(self.values, "<f4").reshape(-1, BINS).astype(np.float64), shares
+        values = np.frombuffer(self.values, "<f4").reshape(-1, BINS).astype(np.float64)
+        return [(law, law) for law in zip(values, shares, strict=True)]
+
+    def without(self, columns: Set[str]) -> JointReference | None:
+        """Less the features that look at one of these columns; None where no other is left."""
+        kept = [
+            msgspec.structs.replace(w, up=False, down=False) if not columns.isdisjoint(group) else w
+            for w, group in zip(self.witnesses, self.groups, strict=True)
+        ]
+        return msgspec.structs.replace(self, witnesses=kept) if any(w.up or w.down for w in kept) else None
 
 
 def with_embedding(grid: Grid, codes: Codes) -> Grid:
@@ -69,7 +86,7 @@ def with_embedding(grid: Grid, codes: Codes) -> Grid:
 
 
 def _looked_at(column: GridColumn) -> bool:
-    return column.name in _BESIDE or column.name.startswith("features.")
+    return column.name in BESIDE or column.name.startswith("features.")
 
 
 def learn_joint(

@@ -1,4 +1,4 @@
-"""A reference learnt anew from counts: what a rolling profile and a successor's first profile are made of.
+"""A reference learnt anew from counts and sums: what a rolling profile and a successor's first profile are made of.
 
 Counts know shares and how they vary from bucket to bucket; they do not know the order of events, nor where new bin
 edges should lie. So p, mu, sigma and b come from the counts, the grid, the bins and `a` from the original, and `b` is
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from driftline.stats.codes import CODES
 from driftline.stats.questions import rate_effect, smoothed_share
+from driftline.stats.relearn_joint import relearn_joint
 from driftline.stats.section import ColumnReference, Section
 from driftline.stats.settings import DetectionSettings
+from driftline.stats.shown import Shown
 from driftline.stats.variance import pane_variance
 from driftline.stats.witness import MISSING_BIN, WIDTH, Witness, share_step
 
@@ -29,12 +31,13 @@ SHOWN_QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def relearn_section(
-    original: Section, buckets: list[Counts], start: int, end: int, bucket_ms: int, settings: DetectionSettings
+    original: Section, buckets: list[Shown], start: int, end: int, bucket_ms: int, settings: DetectionSettings
 ) -> Section:
-    """The reference of the counts in `buckets` of `bucket_ms`, each int64 [monitored columns, WIDTH], in order of
-    time, of events from `start` to `end` (ms). Every column keeps its questions; one that holds nothing any more
-    never pages. Panes and units are what the buckets would make with rows in every pane. Traffic stays as it was."""
-    counts = np.stack(buckets)
+    """The reference of what `buckets` of `bucket_ms` hold, in order of time, of events from `start` to `end` (ms).
+    Every column keeps its questions; one that holds nothing any more never pages. Panes and units are what the buckets
+    would make with rows in every pane. Traffic stays as it was."""
+    counts = np.stack([bucket.counts for bucket in buckets])
+    n = sum(bucket.rows for bucket in buckets)
     panes = max(1, len(buckets) * bucket_ms // original.grid.pane_ms)
     anew: dict[str, ColumnReference] = {column.name: column for column in original.columns}
     for j, column in enumerate(original.monitored):
@@ -48,15 +51,16 @@ def relearn_section(
                 quality=[_refit(column, witness, counts[:, j], settings) for witness in column.witnesses],
                 quality_units=_units(rows, panes, settings.coalesce),
             )
+    units = _units(n, panes, settings.coalesce)
     return msgspec.structs.replace(
         original,
-        n=int(counts.sum(axis=(0, 2)).max(initial=0)),
+        n=n,
         panes=panes,
         start=start,
         end=end,
         columns=list(anew.values()),
         check=None,
-        joint=None,
+        joint=None if original.joint is None else relearn_joint(original.joint, buckets, units, settings),
     )
 
 

@@ -28,6 +28,7 @@ from driftline.stats.witness import (
     SIGNS,
     UP,
     WIDTH,
+    Law,
     Witness,
     bernoulli_evidence,
     bernoulli_recovery,
@@ -39,9 +40,11 @@ from driftline.stats.witness import (
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+Index = NDArray[np.intp]
 Stream = Literal["predictions", "pairs"]
 Aspect = Literal["values", "quality", "freshness"]
 
+_NOWHERE: Final = np.zeros(0, np.intp)
 UNIT_ROWS: Final = 30
 """Schema rules speak on units of so many rows."""
 NEARLY_ALL: Final = 0.99
@@ -200,6 +203,19 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return next((c.why_not for c in self.columns if c.why_not), "no column that could be monitored")
 
     @cached_property
+    def _coarse(self) -> tuple[Index, Index]:
+        """Of the columns of `monitored`: their places in the grid, and of each of their codes where it is counted."""
+        columns = self.monitored
+        maps = [column.coarse_map + j * WIDTH for j, column in enumerate(columns)]
+        return np.array([self.grid.index[c.name] for c in columns], np.intp), np.concatenate([*maps, _NOWHERE])
+
+    def coarsen(self, counts: Counts) -> Counts:
+        """Fine counts of a pane [grid columns, 256] to coarse ones of `monitored`: int64 [monitored columns, WIDTH]."""
+        rows, place = self._coarse
+        sums = np.bincount(place, counts[rows].ravel(), len(rows) * WIDTH)  # exact below 2^53
+        return sums.astype(np.int64).reshape(-1, WIDTH)
+
+    @cached_property
     def fingerprint(self) -> bytes:
         """16 bytes of BLAKE2b over the content: state of detectors belongs to one content."""
         return hashlib.blake2b(msgspec.msgpack.encode(self), digest_size=16).digest()
@@ -211,14 +227,16 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         monitor = [j for j, column in enumerate(columns) for _ in column.witnesses]
         pairs = [(column, witness) for column in columns for witness in column.witnesses]
         common = [column.common for column, _ in pairs]
-        return _witness_table(monitor, common, [(w, column.values(w), column.shares) for column, w in pairs])
+        laws = [(column.values(witness), column.shares) for column, witness in pairs]
+        return _witness_table(monitor, common, [(w, law, law) for (_, w), law in zip(pairs, laws, strict=True)])
 
     @cached_property
     def joint_table(self) -> WitnessTable:
         """The witnesses of `joint`."""
         if self.joint is None:
             return _witness_table([], [], [])
-        witnesses = list(zip(self.joint.witnesses, *self.joint.law, strict=True))
+        laws = self.joint.by_direction()
+        witnesses = [(w, *both) for w, both in zip(self.joint.witnesses, laws, strict=True)]
         of_column = {column.name: column.common for column in self.columns}
         common = [
             max(witness.b, witness.b_within, *(of_column[name] for name in group))
@@ -227,25 +245,24 @@ class Section(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return _witness_table([0] * len(witnesses), common, witnesses)
 
 
-def _witness_table(
-    of: list[int], common: list[float], witnesses: list[tuple[Witness, Floats, Floats]]
-) -> WitnessTable:
-    """`of`: the monitor of each witness, which comes with its values and the law of these in the reference; `common`:
-    what a pane has in common there (`ColumnReference.common`)."""
+def _witness_table(of: list[int], common: list[float], witnesses: list[tuple[Witness, Law, Law]]) -> WitnessTable:
+    """`of`: the monitor of each witness, which comes with the law of its values in the reference, for the tilt up and
+    for that down; `common`: what a pane has in common there (`ColumnReference.common`)."""
     k = len(of)
     monitor = np.array(of, np.intp)
     slope, offset = np.zeros((k, 2, 5)), np.zeros((k, 2, 5))
     weight, tail = np.zeros((k, 2, 5)), np.zeros((k, 2, 5))
     back_slope, back_offset = np.zeros((k, 2)), np.zeros((k, 2))
-    for row, (witness, f, law) in enumerate(witnesses):
+    for row, (witness, *laws) in enumerate(witnesses):
         directions = [s for s, wanted in ((UP, witness.up), (DOWN, witness.down)) if wanted]
         for s in directions:
             if witness.share:
                 cell = bernoulli_evidence(witness.mu, witness.eps, SIGNS[s])
                 back_slope[row, s], back_offset[row, s] = bernoulli_recovery(witness.mu, witness.eps, SIGNS[s])
             else:
-                cell = tilt_evidence(f, law, witness.mu, witness.eps, SIGNS[s])
-                back_slope[row, s], back_offset[row, s] = tilt_recovery(f, law, witness.mu, witness.eps, SIGNS[s])
+                cell = tilt_evidence(*laws[s], witness.mu, witness.eps, SIGNS[s])
+                back = tilt_recovery(*laws[1 - s], witness.mu, witness.eps, SIGNS[s])
+                back_slope[row, s], back_offset[row, s] = back
             if cell is not None:
                 slope[row, s], offset[row, s] = cell
                 tail[row, s] = tail_variance(common[row], witness.sigma, slope[row, s])

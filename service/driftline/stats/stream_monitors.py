@@ -93,8 +93,6 @@ class StreamMonitors:
         self._origin = self.judged_from // self.pane_ms
         index = self.section.grid.index
         self._rows = np.array([index[column.name] for column in self.columns], np.intp)
-        maps = [column.coarse_map + i * WIDTH for i, column in enumerate(self.columns)]
-        self._map = np.concatenate([*maps, np.zeros(0, np.intp)])
         self.witnesses = [witness for column in self.columns for witness in column.witnesses]
         firsts = np.searchsorted(self.detector.table.monitor, np.arange(len(self.columns)))
         self.main = [int(k) + main_witness(c) for k, c in zip(firsts, self.columns, strict=True)]
@@ -161,13 +159,8 @@ class StreamMonitors:
             )
         return changes
 
-    def _coarsen(self, counts: PaneCounts) -> NDArray[np.int64]:
-        flat = counts.counts[self._rows].ravel()
-        sums = np.bincount(self._map, flat, len(self.columns) * WIDTH)  # exact below 2^53
-        return sums.astype(np.int64).reshape(-1, WIDTH)
-
     def _judge(self, pane: int, end: int, counts: PaneCounts, log_thresholds: Floats) -> list[Change]:
-        coarse = self._coarsen(counts)
+        coarse = self.section.coarsen(counts.counts)
         self.windows.update(end - self.pane_ms, coarse)
         middle = end - self.pane_ms + self.pane_ms // 2
         unit = self.units.update(pane, middle, min(self.pane_ms, end - self.judged_from), coarse)

@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Law = tuple[Floats, Floats]
+"""Values and their shares."""
 
 WIDTH: Final = 64
 """Coarse bins of a column, the last of which counts the cells without a usable value."""
@@ -150,6 +152,18 @@ def tilt_recovery(f: Floats, p: Floats, mu: float, eps: float, sign: float) -> t
     growth = theta * eps - _cumulant(theta, -sign, f, p, mu)
     best = int(np.argmax(growth))
     return float(-sign * theta[best]), float(theta[best] * sign * mu + growth[best])
+
+
+def worst_law(mu: float, sigma: float, sign: float) -> Law:
+    """float64 [2] each: of all laws on [-1, 1] with this mean and this SD or less, the one whose
+    tilt in direction `sign` weighs most. Evidence with its cumulant is right whatever the law: all but the mean and
+    the variance need not be known. `sigma` is at most sqrt(1 - mu^2).
+
+    G. Bennett, "Probability inequalities for the sum of independent random variables", JASA 57 (1962)."""
+    room, variance = max(1.0 - sign * mu, 1e-9), sigma * sigma
+    values = np.array([sign, mu - sign * variance / room])
+    shares = np.array([variance, room * room])
+    return values, shares / shares.sum()
 
 
 def _cumulant(theta: Floats, sign: float, f: Floats, p: Floats, mu: float) -> Floats:
