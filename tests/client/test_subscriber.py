@@ -4,63 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
 
 from client.making import HOUR, LIFECYCLE, NOW, RETRAINING, World, request
-from driftline.client import Job, LifecycleReporter, RetrainingRequest, RetrainingSubscriber
-from driftline.client import answers as answers_module
-from driftline.clock import ManualClock
-from driftline.contracts.records import Lifecycle
+from client.subscribing import Make, given, kill, nothing
+from driftline.client import Job, RetrainingSubscriber
 from driftline.errors import Misconfigured, PublishRefused, Transient
-
-Make = Callable[..., RetrainingSubscriber]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOW)
-
-
-@pytest.fixture
-def world(clock: ManualClock) -> World:
-    return World(clock)
-
-
-@pytest.fixture
-async def make(world: World) -> AsyncIterator[Make]:
-    made: list[RetrainingSubscriber] = []
-
-    def subscriber(job: str = "train", **options: Any) -> RetrainingSubscriber:
-        made.append(RetrainingSubscriber("memory:1", job=job, clock=world.clock, connect=world.connect, **options))
-        return made[-1]
-
-    yield subscriber
-    for each in made:
-        await each.close()
-
-
-async def given(subscriber: RetrainingSubscriber) -> RetrainingRequest:
-    """The next request; a failure where there is none."""
-    return await asyncio.wait_for(anext(subscriber), 5)
-
-
-async def nothing(subscriber: RetrainingSubscriber) -> bool:
-    """Whether it has nothing to give, after it has looked at everything there is."""
-    try:
-        await asyncio.wait_for(anext(subscriber), 0.2)
-    except TimeoutError:
-        return True
-    return False
-
-
-async def kill(world: World, job: str = "train") -> None:
-    """The group's members vanish without a word, as after SIGKILL and the session's end."""
-    group = world.groups[RETRAINING, f"driftline.job.{job}"]
-    for member in list(group.members):
-        group.expel(member)
 
 
 async def test_a_request_is_worked_on(world: World, make: Make) -> None:
@@ -223,75 +173,6 @@ async def test_the_next_only_after_the_last(world: World, make: Make) -> None:
         assert (await given(requests)).id == "r2"
 
 
-async def test_models_and_jobs(world: World, make: Make) -> None:
-    """Each job gets every request of its models; what one job answers is not answered for another."""
-    for id, model in (("r1", "flights"), ("r2", "trains"), ("r3", "flights")):
-        world.ask(request(id, model))
-    async with make("trains", models={"trains"}) as trains, make("all") as all_of_them:
-        asked = await given(trains)
-        assert asked.id == "r2"
-        async with asked.working():
-            pass
-        assert await nothing(trains)
-        assert world.committed("trains") == 3
-        for id in ("r1", "r2", "r3"):
-            asked = await given(all_of_them)
-            assert asked.id == id
-            async with asked.working():
-                pass
-
-
-async def test_a_deployed_version_answers_for_every_job(world: World, make: Make) -> None:
-    world.ask(request("r1"))
-    async with LifecycleReporter("memory:1", connect=world.connect) as reporter:
-        await reporter.deployed("flights", "8", request="r1")
-    async with make() as requests:
-        assert await nothing(requests)
-
-
-async def test_expired_requests_pass_by(world: World, make: Make, clock: ManualClock) -> None:
-    """By how long it has lain there, not by its event time: history may be replayed."""
-    world.ask(request("old", time=NOW - 10 * 365 * 24 * HOUR, lifetime=HOUR))
-    clock.advance(3_500)
-    world.ask(request("new", lifetime=HOUR))
-    async with make() as requests:
-        asked = await given(requests)
-        assert asked.id == "old"
-        await asked.decline()
-    world.groups.clear()
-    clock.advance(101)
-    async with make() as requests:
-        assert (await given(requests)).id == "new"
-
-
-async def test_what_is_no_request_passes_by(world: World, make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """D30. Mutation: let Poison out of `_for_us`: one bad record stops every job for good."""
-    for value in (None, b"", b"canary", b"{}"):
-        world.log.append(RETRAINING, 0, value)
-    world.ask(request("r1"))
-    async with make() as requests:
-        assert (await given(requests)).id == "r1"
-    assert len(caplog.records) == 4
-    assert "canary" not in caplog.text
-
-
-async def test_requests_that_retention_has_taken(world: World, make: Make) -> None:
-    """B15. Mutation: seek to the committed offset whatever the bounds: LogGap for ever."""
-    for i in range(6):
-        world.ask(request(f"r{i}"))
-    async with make() as requests:
-        await (await given(requests)).decline()
-    world.log.trim(RETRAINING, 0, 4)
-    async with make() as requests:
-        for id in ("r4", "r5"):
-            asked = await given(requests)
-            assert asked.id == id
-            await asked.decline()
-        world.log.create(RETRAINING, 1)
-        world.ask(request("r9"))
-        assert (await given(requests)).id == "r9"
-
-
 async def test_a_broker_that_is_away(world: World, make: Make) -> None:
     """B13. Mutation: call the writer without `patiently`: hours of training end in Transient."""
     world.log.available = False
@@ -375,28 +256,3 @@ async def test_stop_while_the_broker_is_away(world: World, make: Make) -> None:
     requests.stop()
     with pytest.raises(StopAsyncIteration):
         await waiting
-
-
-def test_the_memory_of_answers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers_module, "MAX_IDS", 3)
-    answers = answers_module.Answers(World().connect(None).reader, LIFECYCLE, "train")  # type: ignore[arg-type]
-    for i in (1, 2, 3, 1, 4, 5):
-        event = Lifecycle(id="", what="deployed", model="m", version="1", time=0, request=f"r{i}")
-        answers.take(event)
-    assert [i for i in range(1, 6) if answers.answered(f"r{i}")] == [1, 4, 5]
-
-
-async def test_only_the_tail_of_the_answers_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers_module, "TAIL", 2)
-    connection = world.connect(None)  # type: ignore[arg-type]
-    async with LifecycleReporter("memory:1", connect=world.connect) as reporter:
-        answers = answers_module.Answers(connection.reader, LIFECYCLE, "train")
-        for i in range(4):
-            await reporter.deployed("m", "1", request=f"r{i}")
-        world.log.append(LIFECYCLE, 0, b"poison")
-        await answers.catch_up()
-        assert [i for i in range(4) if answers.answered(f"r{i}")] == [3]
-        for i in range(4, 9):
-            await reporter.deployed("m", "1", request=f"r{i}")
-        await answers.catch_up()
-        assert [i for i in range(9) if answers.answered(f"r{i}")] == [3, 4, 5, 6, 7, 8]

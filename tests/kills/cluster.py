@@ -139,7 +139,7 @@ class Cluster:
         self._redis: Any = Redis.from_url(self.config.redis.url)
         self._numbers = itertools.count(1)
         self.workers: list[Worker] = []
-        self._wires: list[Wire] = []
+        self._wires = contextlib.AsyncExitStack()
         self.published = dict.fromkeys(range(SOURCES), 0)
 
     async def __aenter__(self) -> Self:
@@ -154,8 +154,7 @@ class Cluster:
             worker.process.kill()
         for worker in self.workers:
             worker.process.wait(_STOP_S)
-        for wire in self._wires:
-            await wire.close()
+        await self._wires.aclose()
         await self._reader.close()
         await self._writer.close()
         await self._store.close()
@@ -171,10 +170,7 @@ class Cluster:
         return worker
 
     async def wire(self) -> Wire:
-        wire = Wire(self._store_port)
-        await wire.start()
-        self._wires.append(wire)
-        return wire
+        return await self._wires.enter_async_context(Wire(self._store_port))
 
     async def stop(self) -> None:
         """SIGTERM to every worker that runs; each has to leave in order, within its grace."""

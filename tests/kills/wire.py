@@ -7,24 +7,24 @@ import contextlib
 from typing import Literal
 
 from driftline.runtime.redis_client import scripts
+from support.listener import Listener
 
 Where = Literal["before", "after"]
 
 
-class Wire:
+class Wire(Listener):
     """Forwards 127.0.0.1:`port` to the store. `cut` waits for the next compare-and-set of whoever is connected;
-    from then on calls ("before") or answers ("after") are held back until `mend`."""
+    from then on calls ("before") or answers ("after") are held back until `mend`; those are lost at its end."""
 
     def __init__(self, target: int) -> None:
+        super().__init__()
         self._target = target
         self._needle = scripts()["commit"].sha.encode()
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._cut: Where | None = None
         self._calls_flow, self._answers_flow = asyncio.Event(), asyncio.Event()
         self._words: tuple[bytes, ...] = ()
         self._caught = self._answered = False
-        self.port = 0
+        self.mend()
 
     @property
     def url(self) -> str:
@@ -49,36 +49,12 @@ class Wire:
         self._calls_flow.set()
         self._answers_flow.set()
 
-    async def start(self) -> None:
-        self.mend()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        """What is held back is lost."""
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        store_reader, store_writer = await asyncio.open_connection("127.0.0.1", self._target)
         try:
-            store_reader, store_writer = await asyncio.open_connection("127.0.0.1", self._target)
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(
-                    self._calls(reader, store_writer),
-                    self._answers(store_reader, writer),
-                )
-            store_writer.close()
-        except OSError:
-            pass  # the store is away
+            await asyncio.gather(self._calls(reader, store_writer), self._answers(store_reader, writer))
         finally:
-            self._tasks.discard(task)
-            writer.close()
+            store_writer.close()
 
     async def _calls(self, reader: asyncio.StreamReader, store: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):

@@ -27,6 +27,10 @@ class Listener(ABC):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Cut all connections, and take no more."""
         assert self._server is not None
         self._server.close()
         for task in list(self._tasks):
