@@ -33,9 +33,9 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     `errors_pager` is for the monitors of the pairs stream, `features_pager` for all others. `season`: what is taken
     out of a column whose reference holds four periods of it ("auto": the one the reference gives evidence of).
     `limits`, `detectors` and `distances` (fixed thresholds) are those asked for by name; `positive_class`: by pattern
-    of the model's name, the outcome that counts as positive (1 and true without); `importance`: by pattern of a column's
-    name, how much its drift matters beside others' (1 without): for the order in which alarms are shown, never for
-    whether there is one.
+    of the model's name, the outcome that counts as positive (1 and true without); `importance`: by pattern of a
+    column's name, how much its drift matters beside others' (1 without): for the order in which alarms are shown,
+    never for whether there is one.
     `multivariate`: whether references learn what columns do together.
     Raises ValueError on a setting that no reading makes sense of.
     """
