@@ -24,6 +24,7 @@ from driftline.runtime.owned import LoopSettings
 from driftline.runtime.redis_client import RedisSettings
 from driftline.runtime.redis_store import RedisStore
 from driftline.stats.detector_rules import detector_of
+from driftline.stats.distance_rules import distance_rule_of
 from driftline.stats.limit_rules import limit_of
 from driftline.stats.settings import DetectionSettings
 
@@ -123,6 +124,7 @@ def detection_settings(config: Config) -> DetectionSettings:
         errors_pager=detection.pager.errors,
         limits=tuple(map(limit_of, detection.limits)),
         detectors=tuple(map(detector_of, detection.detectors)),
+        distances=tuple(map(distance_rule_of, detection.distances)),
         positive_class=detection.positive_class,
         importance=detection.importance,
         multivariate=detection.multivariate,

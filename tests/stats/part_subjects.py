@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from driftline.stats.block import PaneCounts, fold_rows
 from driftline.stats.codec import pack_arrays, unpack_arrays
+from driftline.stats.distance_limits import DistanceLimits
+from driftline.stats.distance_rules import DistanceRule
 from driftline.stats.duplicate_rules import DuplicateRules
 from driftline.stats.duplicates import learn_duplicates
 from driftline.stats.joint_rules import JointRules
@@ -32,6 +34,7 @@ from driftline.stats.traffic import DAY_MS, learn_traffic
 from driftline.stats.traffic_rules import TrafficRules
 from driftline.stats.units import Unit
 from driftline.stats.watch import RARER, VarianceWatch
+from driftline.stats.witness import WIDTH
 from stats.checks import Draw, Rng, Subject
 from stats.worlds import PANE, PER_PANE, profile_of, rows_of
 
@@ -51,6 +54,7 @@ def part_subjects() -> Iterator[Subject]:
     yield _joint("columns together", _two_columns().predictions)
     yield _joint("columns together, from sums", _from_sums())
     yield _ratio()
+    yield _distances()
 
 
 def _load(fresh: Callable[[], Any]) -> Callable[[bytes], Any]:
@@ -207,6 +211,39 @@ def _ratio() -> Subject:
         false_alarms=PER_PANE / ARL0,
         within=12,
         most_bytes=1_800,
+    )
+
+
+def _distances() -> Subject:
+    """A unit is the values of a pane; a threshold that chance reaches about never, and a shift that is beyond it."""
+    rule = DistanceRule(distance="ks", above=0.2, column="x", events=200)
+    settings = DetectionSettings(arl0_events=ARL0, distances=(rule,), season="none")
+    section = profile_of({"x": np.random.default_rng(12).normal(size=20_000)}, settings).predictions
+    (at,) = (j for j, column in enumerate(section.monitored) if column.aspect == "values")
+
+    def hear(it: DistanceLimits, i: int, values: Floats) -> bool:
+        coarse = np.zeros((len(section.monitored) + (len(values) == 0), WIDTH), np.int64)
+        for counts in fold_rows(section.grid, rows_of({"x": values})).values():
+            coarse[at] += np.bincount(section.monitored[at].coarse_map, counts.counts[0], WIDTH).astype(np.int64)
+        changes = it.update(BEGIN + i * PANE, BEGIN + (i + 1) * PANE, coarse)
+        return any(change.state == "alarm" for change in changes)
+
+    def fresh() -> DistanceLimits:
+        return DistanceLimits(section, settings)
+
+    return Subject(
+        name="threshold on a distance",
+        of=(DistanceLimits,),
+        fresh=fresh,
+        hear=hear,
+        save=_save,
+        load=_load(fresh),
+        quiet=lambda rng: rng.normal(size=PER_PANE),
+        shifted=lambda rng: rng.normal(1.0, 1.0, PER_PANE),
+        refused=(np.empty(0),),
+        false_alarms=1e-4,
+        within=4,
+        most_bytes=900,
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, model_validator
 from driftline.config.base import Number, Section, Stage, Whole, parsed, section, setting
 from driftline.contracts.mapping import FieldMapping, KindAt
 from driftline.stats.detector_rules import detector_of
+from driftline.stats.distance_rules import distance_rule_of
 from driftline.stats.limit_rules import METRICS, limit_of
 
 INGEST: Final[tuple[Stage, ...]] = ("ingest",)
@@ -203,11 +204,21 @@ def _sound_detector(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
+def _sound_threshold(given: dict[str, Any]) -> dict[str, Any]:
+    distance_rule_of(given)
+    return given
+
+
 Limitations = Annotated[
     tuple[Annotated[dict[str, Any], AfterValidator(_sound_limit)], ...], BeforeValidator(parsed)
 ]
 Detectors = Annotated[
     tuple[Annotated[dict[str, Any], AfterValidator(_sound_detector)], ...], BeforeValidator(parsed)
+]
+
+
+Thresholds = Annotated[
+    tuple[Annotated[dict[str, Any], AfterValidator(_sound_threshold)], ...], BeforeValidator(parsed)
 ]
 
 
@@ -273,6 +284,13 @@ class Detection(Section):
         (),
         "Further detectors of river: `[{monitor: 'features.*:distribution', detector: "
         "'river.drift.KSWIN(alpha=0.001)', role: annotate}]`. `role: page` raises alarms too, which no budget bounds.",
+        affects=JUDGE,
+    )
+    distances: Thresholds = setting(
+        (),
+        "Fixed thresholds on conventional distances, for those whose rules ask for them: `[{distance: psi, above: 0.2, "
+        "column: 'features.*', events: 1000}]`. Distances: psi, js, ks, wasserstein_sd; each of batches of so many "
+        "values. No budget bounds these alarms; one that chance comes near is not judged, as `driftline explain` says.",
         affects=JUDGE,
     )
     importance: Annotated[dict[str, float], BeforeValidator(parsed)] = setting(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from driftline.contracts.records import Distances
 from driftline.errors import StateCorrupt
-from driftline.stats.change import Change
+from driftline.stats.change import Change, no_longer
 from driftline.stats.distance_rules import NAMES, ORDERED, DistanceRule
 from driftline.stats.distances import distances
 from driftline.stats.section import ColumnReference, Section
@@ -49,10 +49,12 @@ class Threshold:
     @cached_property
     def by_chance(self) -> float:
         """About how far a batch of one law is from the reference on average. PSI and 8 ln 2 times the divergence are
-        chi-squared there: one for each bin but one, over the number of values; the others shrink with its root."""
+        chi-squared there: one for each bin but one, over the number of values. Of KS it is the mean of Kolmogorov's
+        law less what bins hide, of Wasserstein the mean of |F_n - F| over the axis."""
         column, n = self.column, float(self.rule.events)
         known = max(int(column.coarse_counts[:MISSING_BIN].sum()), 1)
-        inflation = n * max((witness.inflation(n) for witness in column.witnesses), default=1.0 / n)
+        units = max(1.0, n * column.units / max(column.rows, 1))
+        inflation = n * float(np.median([w.inflation(n, units) for w in column.witnesses] or [1.0 / n]))
         noise = max(inflation, 1.0) * (1.0 / n + 1.0 / known)
         filled = max(int((column.coarse_counts > 0).sum()), 2)
         match self.rule.distance:
@@ -60,8 +62,12 @@ class Threshold:
                 return (filled - 1) * noise
             case "js":
                 return (filled - 1) * noise / (8.0 * math.log(2.0))
-            case "ks" | "wasserstein_sd":
-                return math.sqrt(noise)
+            case "ks":
+                return 0.8 * math.sqrt(noise)
+            case "wasserstein_sd":
+                below = np.cumsum(column.shares[: len(column.scores)])[:-1]
+                spread = np.sqrt(np.clip(below * (1.0 - below), 0.0, None)) @ np.diff(column.scores)
+                return math.sqrt(2.0 / math.pi * noise) * float(spread)
 
     @cached_property
     def why_not(self) -> str:
@@ -114,12 +120,15 @@ class DistanceLimits:
             if _concerns(rule, column)
         }
         self.thresholds = [wanted[name] for name in sorted(wanted)]
+        self._shape = len(section.monitored), WIDTH
         self.dropped: list[str] = []
         """In alarm when the configuration gave them up."""
 
     def update(self, start: int, end: int, coarse: Counts) -> list[Change]:
-        """The pane from `start` to `end` ms: coarse counts [monitored columns, WIDTH]."""
-        changes = []
+        """The pane from `start` to `end` ms: coarse counts [monitored columns, WIDTH]. Raises ValueError for others."""
+        if coarse.shape != self._shape:
+            raise ValueError(f"counts of shape {coarse.shape}, wanted {self._shape}")
+        changes = self.end_dropped(end)
         for one in self.thresholds:
             if one.why_not or (found := one.take(coarse[one.at], start)) is None:
                 continue
@@ -129,6 +138,11 @@ class DistanceLimits:
                 changes.append(one.told(found, value, since, end))
                 one.alarm = not one.alarm
         return changes
+
+    def end_dropped(self, at: int) -> list[Change]:
+        """What was in alarm when the configuration lost it is over, and says why; once."""
+        dropped, self.dropped = self.dropped, []
+        return [no_longer(name, at, f"{name} was taken out of the configuration") for name in dropped]
 
     def describe(self) -> list[str]:
         """Each threshold in words, and what is to be thought of it."""
@@ -142,7 +156,7 @@ class DistanceLimits:
 
     @property
     def in_alarm(self) -> list[str]:
-        return [one.monitor for one in self.thresholds if one.alarm]
+        return [*(one.monitor for one in self.thresholds if one.alarm), *self.dropped]
 
     def to_state(self) -> dict[str, Any]:
         """For `codec.pack_arrays`; equal states give equal bytes."""

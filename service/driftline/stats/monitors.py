@@ -105,8 +105,12 @@ class ModelMonitors:
         ]
 
     def limits(self) -> list[str]:
-        """Every hard limit in words: how it stands, and what it rests on."""
-        known = [line for stream in sorted(self.streams) for line in self.streams[stream].limits.describe()]
+        """Every hard limit and every threshold on a distance, in words: how it stands, and what it rests on."""
+        known = [
+            line
+            for _, stream in sorted(self.streams.items())
+            for line in (*stream.limits.describe(), *stream.thresholds.describe())
+        ]
         waiting = [rule.monitor for rule in self.settings.limits if rule.stream not in self.streams]
         return [*known, *(f"{name}: waits for a reference" for name in sorted(set(waiting)))]
 

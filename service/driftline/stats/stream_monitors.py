@@ -26,6 +26,7 @@ from driftline.stats.common_causes import Moved
 from driftline.stats.constant_rules import ConstantRules
 from driftline.stats.contributions import part_sentence, parts_of
 from driftline.stats.detector_rules import DetectorRule, parse
+from driftline.stats.distance_limits import DistanceLimits
 from driftline.stats.distances import distances
 from driftline.stats.duplicate_rules import DuplicateRules
 from driftline.stats.joint import MONITOR as JOINT
@@ -63,6 +64,7 @@ class StreamMonitors:
         self.raised: dict[int, str] = {}
         """By column in alarm: the detector that raised it."""
         self.limits = Limits(section, settings)
+        self.thresholds = DistanceLimits(section, settings)
         self.schema = SchemaRules(section)
         self.constant = ConstantRules(section)
         self.traffic = TrafficRules(section.stream, section.traffic, judged_from, self.pane_ms)
@@ -146,7 +148,8 @@ class StreamMonitors:
 
     def elapse(self, until: int) -> list[Change]:
         """No pane is to come that ends by `until`, but those that came."""
-        return self._ended(until) + self.limits.end_dropped(until) + self.traffic.elapse(until)
+        ended = self._ended(until) + self.limits.end_dropped(until) + self.thresholds.end_dropped(until)
+        return ended + self.traffic.elapse(until)
 
     def _ended(self, at: int) -> list[Change]:
         """The alarms of detectors that the configuration lets raise none any more."""
@@ -162,13 +165,14 @@ class StreamMonitors:
     def _judge(self, pane: int, end: int, counts: PaneCounts, log_thresholds: Floats) -> list[Change]:
         coarse = self.section.coarsen(counts.counts)
         self.windows.update(end - self.pane_ms, coarse)
+        crossed = self.thresholds.update(max(end - self.pane_ms, self.judged_from), end, coarse)
         middle = end - self.pane_ms + self.pane_ms // 2
         unit = self.units.update(pane, middle, min(self.pane_ms, end - self.judged_from), coarse)
         if unit is None:
-            return []
+            return crossed
         quiet = self.detector.alarm < 0
         evidence = self.detector.update(unit.due, unit.y, unit.n, unit.ratio, unit.length, unit.start)
-        changes = []
+        changes = crossed
         z = self.variance.standardise(unit)
         for j in np.flatnonzero(unit.due).tolist():
             noticed = self._consult(j, unit, float(z[j]), end)
@@ -300,7 +304,7 @@ class StreamMonitors:
     def in_alarm(self) -> list[str]:
         """Every monitor that is, of whatever kind."""
         named = [self.columns[j].monitor for j in np.flatnonzero(self.detector.alarm >= 0).tolist()]
-        for rules in (self.traffic, self.schema, self.constant, self.limits, self.variance):
+        for rules in (self.traffic, self.schema, self.constant, self.limits, self.thresholds, self.variance):
             named += rules.in_alarm
         if self.duplicates is not None:
             named += self.duplicates.in_alarm
@@ -324,6 +328,7 @@ class StreamMonitors:
             "constant": self.constant.to_state(),
             "traffic": self.traffic.to_state(),
             "limits": self.limits.to_state(),
+            "thresholds": self.thresholds.to_state(),
             "duplicates": {} if self.duplicates is None else self.duplicates.to_state(),
         } | ({} if self.joint is None else {"joint": self.joint.to_state()})
 
@@ -352,6 +357,7 @@ class StreamMonitors:
             monitors.constant = ConstantRules.from_state(section, state["constant"])
             monitors.traffic.restore(state["traffic"])
             monitors.limits = Limits.from_state(section, settings, state["limits"])
+            monitors.thresholds.restore(state["thresholds"])
             if monitors.duplicates is not None:
                 monitors.duplicates.restore(state["duplicates"])
             if monitors.joint is not None:
