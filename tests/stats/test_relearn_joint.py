@@ -202,7 +202,7 @@ def test_a_person_is_told_of_the_bound() -> None:
 
 
 def test_it_travels() -> None:
-    """Without laws: half the size."""
+    """Without laws: smaller."""
     data = encode_profile(rolled())
     assert joint_of(decode_profile(data)) == joint_of(rolled())
     assert len(data) < len(encode_profile(original()))

@@ -2,7 +2,7 @@
 
 Sums of the embedding's features are exact, so mu is that of the rows. Their law is not known, nor their variance: the
 means of panes tell an upper bound of it, and of all laws on [-1, 1] with that mean and that variance the worst takes
-the place of the true one (`worst_law`). So evidence can only be less than what the rows would give, never more.
+the place of the true one (`worst_law`): evidence is sound whatever the law has become, and comes a little later.
 Embedding and `a` are the original's; neither sigma nor b is ever less than there (docs/decisions/0011).
 """
 
