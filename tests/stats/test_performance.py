@@ -10,6 +10,7 @@ import pytest
 
 from driftline.stats.block import fold_rows
 from driftline.stats.calibration import Calibration, Scores
+from driftline.stats.compare import compare
 from driftline.stats.confusion import CELLS, METRICS, Metric, measure
 from driftline.stats.graded import APART
 from driftline.stats.grid import Grid
@@ -217,6 +218,7 @@ def test_without_graded_scores_nothing_is_estimated() -> None:
     watched = profile_of({"score": score}, SETTINGS, pairs={"error": error, "graded": graded})
     assert watched.pairs is not None
     assert not [name for name, _ in watched.pairs.paging if "graded" in name]  # it costs no alarm budget
+    assert {line.column for line in compare(watched, watched)} == {"score", "error"}  # and nobody reads it
 
 
 def test_a_reading_says_all_there_is_to_say() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from driftline.contracts.records import Distances
 from driftline.stats.distances import distances
 from driftline.stats.encode import encode_cells
+from driftline.stats.graded import COLUMN as GRADED
 from driftline.stats.grid import Grid
 from driftline.stats.profile import Profile
 from driftline.stats.rows import Column, Rows
@@ -49,7 +50,10 @@ def compare(a: Profile, b: Profile) -> list[ColumnComparison]:
 
 
 def _columns(section: Section | None) -> dict[str, tuple[ColumnReference, Grid]]:
-    return {} if section is None else {c.name: (c, section.grid) for c in section.columns if c.rows}
+    """All but the graded scores: a number that nobody reads, and score and outcomes are there."""
+    if section is None:
+        return {}
+    return {c.name: (c, section.grid) for c in section.columns if c.rows and c.name != GRADED}
 
 
 def _compare(
