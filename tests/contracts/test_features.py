@@ -224,6 +224,9 @@ def test_d37_extra_names_beside_a_profile_are_few() -> None:
         found = decoder.columns([json.dumps({"known": 1, f"x{i}": 1}).encode()])
         assert cells(found.columns["known"]) == [1.0]
         assert found.dropped == (i >= 32)
+        assert found.beyond == ({0: ([f"x{i}"], 0)} if i >= 32 else {})
+    many = json.dumps({f"y{i:02}": 1 for i in reversed(range(40))} | {"y99": None}).encode()
+    assert decoder.columns([b"{}", many]).beyond == {1: ([f"y{i:02}" for i in range(32)], 8)}
 
 
 def test_d37_long_names_are_shortened() -> None:

@@ -169,8 +169,8 @@ MUTATIONS = [
     ),
     Mutation(
         CYCLE,
-        "await asyncio.wait_for(self._consumer.commit(offsets), timeout=deadline.left())",
-        "assert await asyncio.wait_for(self._consumer.commit(offsets), timeout=deadline.left())",
+        "await asyncio.wait_for(self._consumer.commit(offsets), timeout=within)",
+        "assert await asyncio.wait_for(self._consumer.commit(offsets), timeout=within)",
         LOG,
         "commit_to_kafka_that_is_refused",
     ),

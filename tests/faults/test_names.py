@@ -108,7 +108,7 @@ async def test_hostile_names_of_models() -> None:
 
 async def test_thousands_of_names_of_features() -> None:
     """D37: 32 of them are told apart by name, the others together, and said; whatever is in the names.
-    Mutation: raise MAX_EXTRA in `stats.block` and the names of FeatureDecoder to a million: either alone holds."""
+    Mutation: raise MAX_EXTRA in `stats.block` to a million."""
 
     def features(i: int, rng: np.random.Generator) -> dict[str, Any]:
         made = plain(i, rng)

@@ -24,7 +24,7 @@ RNG = np.random.default_rng(5)
 SHAPES: dict[str, Callable[[int], Floats]] = {
     "even": lambda n: RNG.uniform(size=n),
     "rare": lambda n: RNG.beta(0.3, 30.0, size=n),
-    "few values": lambda n: RNG.choice([0.0, 0.1, 0.1 + 1e-16, 0.3, 0.7, 1.0], size=n),
+    "few values": lambda n: RNG.choice(np.array([0.0, 0.1, 0.1 + 1e-16, 0.3, 0.7, 1.0]), size=n),
     "two ends": lambda n: np.where(RNG.random(n) < 0.5, RNG.beta(1, 60, n), RNG.beta(60, 1, n)),
     "logits": lambda n: 1.0 / (1.0 + np.exp(-RNG.normal(0.0, 3.0, n))),
 }

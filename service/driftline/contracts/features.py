@@ -29,17 +29,28 @@ _PART: Final = 1_024
 """Rows decoded at once: as many as the processor's cache holds."""
 _COMMON: Final = 4
 """A name found in one of so many rows joins the struct."""
+_BEYOND: Final = 32
+"""As many as a block names (`stats.block.MAX_EXTRA`)."""
 _REFUSED: Final = (msgspec.DecodeError, RecursionError, ValueError)
 
 _astuple: Final = msgspec.structs.astuple
 
 
+class Beyond(NamedTuple):
+    """What one row holds under names that have no column: the first 32 names in alphabetical order, and how many
+    more. What is first among many rows is first in each of them, so of the first 32 of any rows nothing is lost."""
+
+    names: list[str]
+    more: int
+
+
 class Features(NamedTuple):
     """`columns`: the names given, always, and the others that have a value here. `dropped` counts the values of
-    names beyond `max_names`, which have no column."""
+    names beyond `max_names`, which have no column; `beyond` has them by row, beside given names."""
 
     columns: dict[str, Column]
     dropped: int
+    beyond: dict[int, Beyond]
 
 
 class FeatureDecoder:
@@ -47,8 +58,8 @@ class FeatureDecoder:
 
     `names` are known beforehand (a profile's); others are told apart in the order of their first value, up to
     `max_names` (32 beside given names, else 1,000). What it has seen makes it faster, never different, but for
-    that order. A list of numbers becomes the columns of `stats.vectors`, of all names, or of those vectors that the
-    names given know; every other list is of the wrong type."""
+    which names have a column. A list of numbers becomes the columns of `stats.vectors`, of all names, or of those
+    vectors that the names given know; every other list is of the wrong type."""
 
     def __init__(self, names: Iterable[str] = (), max_names: int | None = None) -> None:
         self._names = tuple(dict.fromkeys(names))
@@ -74,7 +85,8 @@ class FeatureDecoder:
             )
             for name in dict.fromkeys(name for part in parts for name in part.columns)
         }
-        return Features(columns, sum(part.dropped for part in parts))
+        beyond = {i * _PART + row: held for i, part in enumerate(parts) for row, held in part.beyond.items()}
+        return Features(columns, sum(part.dropped for part in parts), beyond)
 
     @property
     def layout(self) -> tuple[str, ...]:
@@ -95,7 +107,7 @@ class FeatureDecoder:
     def _part(self, texts: Sequence[bytes]) -> Features:
         n = len(texts)
         if n == 0:
-            return Features({name: Column.missing(0) for name in self._names}, 0)
+            return Features({name: Column.missing(0) for name in self._names}, 0, {})
         if not self._layout:
             first = cells_of(texts[0])
             self._lay_out(tuple(name for name in first if len(name) <= MAX_TEXT and self._admit(name)))
@@ -104,7 +116,7 @@ class FeatureDecoder:
         self._parts += 1
         rows: list[tuple[Cell, ...]] = []
         strays: dict[str, _Stray] = {}
-        dropped = 0
+        beyond: dict[int, Beyond] = {}
         pending = iter(texts)
         while len(rows) < n:
             try:
@@ -113,7 +125,8 @@ class FeatureDecoder:
                 at = len(rows)
                 cells = cells_of(texts[at])
                 rows.append(tuple(map(cells.get, self._layout)))
-                dropped += self._keep_strays(at, cells, strays)
+                if without := self._keep_strays(at, cells, strays):
+                    beyond[at] = Beyond(sorted(without)[:_BEYOND], max(0, len(without) - _BEYOND))
         table = table_of(rows)
         columns = map(column_of, zip(*rows, strict=True)) if table is None else map(Column, table.T)
         laid_out = zip(self._layout, columns, strict=True)
@@ -125,7 +138,8 @@ class FeatureDecoder:
                 self._take_vectors(name, held, found)
         if strays:
             self._learn(strays, n)
-        return Features(self._given(found, n), dropped)
+        dropped = sum(len(names) + more for names, more in beyond.values())
+        return Features(self._given(found, n), dropped, beyond if self._names else {})
 
     def _given(self, found: dict[str, Column], n: int) -> dict[str, Column]:
         """The names given, in their order, and the others."""
@@ -161,9 +175,9 @@ class FeatureDecoder:
             self._told_apart.add(name)
         return True
 
-    def _keep_strays(self, row: int, cells: dict[str, Cell], strays: dict[str, _Stray]) -> int:
-        """Put aside the cells that the layout has no place for. Returns how many were dropped."""
-        dropped = 0
+    def _keep_strays(self, row: int, cells: dict[str, Cell], strays: dict[str, _Stray]) -> list[str]:
+        """Put aside the cells that the layout has no place for. Returns the names of those that were dropped."""
+        dropped: list[str] = []
         for name, cell in cells.items():
             if name in self._placed or cell is None:
                 continue
@@ -171,7 +185,7 @@ class FeatureDecoder:
             if stray is None:
                 kept = short(name)
                 if not self._admit(kept):
-                    dropped += 1
+                    dropped.append(kept)
                     continue
                 stray = strays.setdefault(kept, _Stray(shortened=kept != name))
             stray.rows.append(row)

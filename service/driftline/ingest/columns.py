@@ -15,7 +15,7 @@ from driftline.contracts.features import FeatureDecoder
 from driftline.ingest.pairs import Pair, hash_ids, is_positive, number_column, pair_rows
 from driftline.ingest.together import FEATURE_PREFIX, Together
 from driftline.registry import ModelKey
-from driftline.stats.block import rows_to_blocks
+from driftline.stats.block import OTHERS, rows_to_blocks
 from driftline.stats.grid import MISSING, Grid
 from driftline.stats.limit_rules import LimitRule, segments_of
 from driftline.stats.profile import Profile
@@ -47,8 +47,14 @@ class FeatureColumns:
         ]
         self.decoder = FeatureDecoder(names)
 
-    def columns(self, texts: Sequence[bytes]) -> dict[str, Column]:
-        return {FEATURE_PREFIX + name: column for name, column in self.decoder.columns(texts).columns.items()}
+    def columns(self, texts: Sequence[bytes]) -> tuple[dict[str, Column], dict[int, dict[str, int]]]:
+        """The columns, and `Rows.beyond`."""
+        found = self.decoder.columns(texts)
+        beyond = {
+            row: {FEATURE_PREFIX + name: 1 for name in held.names} | ({OTHERS: held.more} if held.more else {})
+            for row, held in found.beyond.items()
+        }
+        return {FEATURE_PREFIX + name: column for name, column in found.columns.items()}, beyond
 
 
 def label_column(values: Sequence[Label | None]) -> Column | None:
@@ -74,7 +80,8 @@ def prediction_rows(
     """The rows of the stream `predictions`: features, `prediction`, `score`, `scores.<class>`, `latency_ms`, and of
     the `segments` that are asked for, who got a `positive` decision."""
     n = len(events)
-    columns: dict[str, Column | None] = dict(features.columns([e.features for e in events]))
+    known, beyond = features.columns([e.features for e in events])
+    columns: dict[str, Column | None] = dict(known)
     columns["prediction"] = label_column([e.prediction for e in events])
     columns["score"] = number_column([e.score for e in events])
     columns["latency_ms"] = number_column([e.latency_ms for e in events])
@@ -89,6 +96,7 @@ def prediction_rows(
         times=np.fromiter((e.time for e in events), np.int64, n),
         ids=hash_ids([e.id for e in events]) if with_ids else np.zeros(n, np.uint64),
         columns={name: column for name, column in columns.items() if column is not None},
+        beyond=beyond,
     )
 
 

@@ -271,4 +271,20 @@ def _extras(grid: Grid, rows: Rows, encoded: Encoded) -> list[dict[str, int]]:
         for extra, count in zip(extras, found, strict=True):
             if count:
                 extra[name] = count
+    if rows.beyond:
+        _add_beyond(rows, encoded, extras)
     return [merge_extra({}, extra) for extra in extras]
+
+
+def _add_beyond(rows: Rows, encoded: Encoded, extras: list[dict[str, int]]) -> None:
+    """Those that have no column: each row's, to its pane's."""
+    at = np.fromiter(rows.beyond, np.intp, len(rows.beyond))
+    if encoded.order is not None:
+        places = np.empty(rows.n, np.intp)
+        places[encoded.order] = np.arange(rows.n)
+        at = places[at]
+    panes = np.searchsorted(np.asarray(encoded.bounds), at, side="right") - 1
+    for pane, held in zip(panes.tolist(), rows.beyond.values(), strict=True):
+        extra = extras[pane]
+        for name, count in held.items():
+            extra[name] = extra.get(name, 0) + count

@@ -7,7 +7,7 @@ missing. Numbers are finite: the door lets no other through.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,11 +60,13 @@ class Column:
 @dataclass(slots=True)
 class Rows:
     """n rows: `times` int64 ms, `ids` uint64 (a hash of the event id), `columns` by name. Which partition a row
-    came through is not known here, so nothing can depend on it."""
+    came through is not known here, so nothing can depend on it. `beyond`: of rows that hold something under names
+    that have no column, how often each; not on the wire, for a reference does not learn of them."""
 
     times: npt.NDArray[np.int64]
     ids: npt.NDArray[np.uint64]
     columns: dict[str, Column]
+    beyond: dict[int, dict[str, int]] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -72,7 +74,10 @@ class Rows:
 
     def take(self, index: Index) -> Rows:
         columns = {name: column.take(index) for name, column in self.columns.items()}
-        return Rows(self.times[index], self.ids[index], columns)
+        beyond = {}
+        if self.beyond:
+            beyond = {i: self.beyond[row] for i, row in enumerate(index.tolist()) if row in self.beyond}
+        return Rows(self.times[index], self.ids[index], columns, beyond)
 
     def sorted(self) -> Rows:
         """By (time, id), whatever the order of arrival."""
@@ -88,6 +93,12 @@ class Rows:
             return parts[0]
         if not parts:
             return Rows(np.empty(0, np.int64), np.empty(0, np.uint64), {})
+        starts = np.cumsum([0, *(part.n for part in parts)]).tolist()
+        beyond = {
+            start + row: held
+            for start, part in zip(starts, parts, strict=False)
+            for row, held in part.beyond.items()
+        }
         names = sorted({name for part in parts for name in part.columns})
         columns = {
             name: Column.concat([part.columns.get(name) or Column.missing(part.n) for part in parts])
@@ -97,6 +108,7 @@ class Rows:
             np.concatenate([part.times for part in parts]),
             np.concatenate([part.ids for part in parts]),
             columns,
+            beyond,
         )
 
     def to_raw_block(self, model: str, version: str, stream: str) -> RawBlock:

@@ -63,7 +63,7 @@ def settled(rows: Rows, wanted: Mapping[str, int]) -> Rows:
             for part in part_names(name):
                 del columns[part]
             columns[name] = _with_wrong(columns.get(name) or Column.missing(rows.n), there)
-    return Rows(rows.times, rows.ids, columns)
+    return Rows(rows.times, rows.ids, columns, rows.beyond)
 
 
 def _with_wrong(column: Column, wrong: npt.NDArray[np.bool_]) -> Column:
