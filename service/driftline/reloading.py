@@ -54,7 +54,6 @@ class Reloader:
         self._clock = clock
         self._parts = parts
         self._between = between or nullcontext()
-        self._succeeded()
 
     async def run(self, asked: asyncio.Event) -> None:
         """Reload whenever `asked` is set, until cancelled."""
@@ -71,20 +70,27 @@ class Reloader:
             _refuse_restart([".".join(path) for path in differ if not is_live(path)])
             applies = [part.prepare(config) for part in self._parts]
         except Misconfigured as error:
-            self._metrics.set(SUCCESSFUL, 0)
-            log("config.refused", mistakes=str(error).splitlines())
-            return False
+            return self._refused(str(error).splitlines())
+        except Exception as error:  # noqa: BLE001 - a defect of ours: nothing is changed yet, and whoever asked is answered
+            return self._refused([f"{type(error).__name__} while reading it"])
         async with self._between:
             for apply in applies:
                 apply()
             self._config = config
-        self._succeeded()
+        in_force(self._metrics, self._clock)
         log("config.reloaded", settings=[".".join(path) for path in differ])
         return True
 
-    def _succeeded(self) -> None:
-        self._metrics.set(SUCCESSFUL, 1)
-        self._metrics.set(SUCCEEDED_AT, self._clock.now_ms() / 1000)
+    def _refused(self, mistakes: Sequence[str]) -> bool:
+        self._metrics.set(SUCCESSFUL, 0)
+        log("config.refused", mistakes=mistakes)
+        return False
+
+
+def in_force(metrics: Metrics, clock: Clock) -> None:
+    """What was read just now is in force: said at the start, and by each reload that succeeds."""
+    metrics.set(SUCCESSFUL, 1)
+    metrics.set(SUCCEEDED_AT, clock.now_ms() / 1000)
 
 
 class LogPart:

@@ -18,7 +18,7 @@ from driftline.judge.stage import JudgeStage
 from driftline.judged import Judged
 from driftline.react.metrics import ReactMetrics
 from driftline.registry import ProfileRegistry
-from driftline.reloading import Part, Reloader, heard_hangups
+from driftline.reloading import Part, Reloader, heard_hangups, in_force
 from driftline.runtime.kafka_consumer import KafkaConsumer
 from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_topics import KafkaTopics
@@ -72,6 +72,7 @@ class Service:
         self._metrics = Metrics()
         self._metrics.set("driftline_info", 1, version=__version__, fingerprint=config.fingerprint())
         self._metrics.set("driftline_fleet_models", config.detection.fleet_models or 0)
+        in_force(self._metrics, self._clock)
         self._progress = Progress(config.runtime.watchdog_s, self._clock)
         self._readiness = Readiness(("started", "state", "store", "log", CONDITION))
 

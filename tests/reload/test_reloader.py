@@ -200,6 +200,28 @@ async def test_row_46_routes_and_policy_change_between_two_messages(site: Site) 
     assert len(worker.state.models if worker.state else ()) == 3
 
 
+async def test_a_defect_in_reading_is_answered_too(site: Site) -> None:
+    """Mutation: let it through in Reloader.reload; the next reload is never heard of."""
+    asked = asyncio.Event()
+    read: Iterator[Exception | Config] = iter([RecursionError("canary"), site.reloader._config])
+
+    def reading() -> Config:
+        found = next(read)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    site.reloader._read = reading
+    running = asyncio.create_task(site.reloader.run(asked))
+    for event in ("config.refused", "config.reloaded"):
+        asked.set()
+        async with asyncio.timeout(10):
+            while not site.events(event):  # noqa: ASYNC110 - a task of its own says it
+                await asyncio.sleep(0.01)
+    running.cancel()
+    assert site.events("config.refused")[0]["mistakes"] == ["RecursionError while reading it"]
+
+
 async def test_what_is_asked_for_while_reloading_is_not_missed(site: Site) -> None:
     """Mutation: clear `asked` after the reload in Reloader.run; the second is lost."""
     asked = asyncio.Event()
