@@ -93,8 +93,8 @@ MUTATIONS = [
     ),
     Mutation(
         LOOP,
-        "owned.position, records[-1].offset + 1, records",
-        "owned.position, owned.position + len(records), records",
+        "after = records[-1].offset + 1",
+        "after = owned.position + len(records)",
         "test_holes.py",
         "compaction",
     ),
