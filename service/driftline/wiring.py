@@ -16,7 +16,7 @@ from driftline.judge.rebaseline import DAY_MS, Rolling
 from driftline.judge.stage import JudgeSettings
 from driftline.react.settings import Maintenance, ReactSettings
 from driftline.react.topics import Topics
-from driftline.react.worker import WorkerSettings
+from driftline.react.worker_settings import WorkerSettings
 from driftline.routing import route_table
 from driftline.runtime.kafka import KafkaSettings
 from driftline.runtime.kafka_topics import TopicSpec

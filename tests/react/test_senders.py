@@ -11,7 +11,7 @@ from driftline.react.notify.notification import Notification, Refused, TryLater
 from driftline.react.notify.senders import Senders
 from driftline.react.routes import Route, RouteTable
 from driftline.react.settings import ReactSettings
-from driftline.react.worker import WorkerSettings
+from driftline.react.worker_settings import WorkerSettings
 from react.making import HOUR, signal
 from react.sending import QUIET, TO_BOTH, TO_CHAT, failing, holding, holding_on, sender
 from react.stand_in import StandIn

@@ -15,7 +15,8 @@ from driftline.react.observe import ReactObserver
 from driftline.react.routes import RouteTable
 from driftline.react.settings import ReactSettings
 from driftline.react.topics import ROLES, Role, Topics
-from driftline.react.worker import ReactWorker, WorkerSettings
+from driftline.react.worker import ReactWorker
+from driftline.react.worker_settings import WorkerSettings
 from driftline.runtime.memory_log import MemoryLog, MemoryReader, MemoryRecord, MemoryWriter
 from driftline.runtime.memory_store import MemoryServer, MemoryStore
 from faults.traps import Killed, TrappedStore, TrappedWriter, Traps

@@ -79,7 +79,9 @@ def prometheus_at(found: str, directory: Path, *targets: str) -> tuple[httpx.Cli
 
 
 def answers(client: httpx.Client, expr: str) -> bool:
+    """False too while it is not ready: it says so in plain text, with 503."""
     try:
-        return bool(client.get("/api/v1/query", params={"query": expr}).json()["data"]["result"])
+        answer = client.get("/api/v1/query", params={"query": expr}).raise_for_status()
+        return bool(answer.json()["data"]["result"])
     except httpx.HTTPError:
         return False

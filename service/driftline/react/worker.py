@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import msgspec
@@ -36,11 +35,10 @@ from driftline.react.notify.notification import Notification
 from driftline.react.notify.outbox import Outbox
 from driftline.react.observe import ReactObserver
 from driftline.react.reading import bounds_of, ids_on, in_log_order, newest_of
-from driftline.react.routes import RouteTable
-from driftline.react.settings import ReactSettings
 from driftline.react.slot import SLOT, ReactSlot
 from driftline.react.state import CORE, MODEL_PREFIX, POLICY, State, from_fields, gone_fields, to_fields
-from driftline.react.topics import ROLES, Role, Topics, command_record, decode, said_record
+from driftline.react.topics import ROLES, Role, command_record, decode, said_record
+from driftline.react.worker_settings import WorkerSettings
 from driftline.runtime.log import Bounds, LogReader, LogWriter, Record
 from driftline.runtime.outbox import decode_outbox
 from driftline.runtime.retry import Sleep, until_done
@@ -56,14 +54,6 @@ FENCED_WAIT_S: Final = 1.0
 """A zombie learns of its end by the next heartbeat: it should not fence its successor before that."""
 OLD_MS: Final = 3_600_000
 """While a lost state is rebuilt, alerts of records so much older than the newest on the log are not notified again."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    topics: Topics = field(default_factory=Topics)
-    policy: ReactSettings = field(default_factory=ReactSettings)
-    routes: RouteTable = field(default_factory=RouteTable)
-    max_pending: int = 1_000
 
 
 class ReactWorker:
