@@ -16,6 +16,7 @@ from driftline.demo.checks import (
     check_answers,
     check_counts,
     check_dead_letters,
+    check_foretold,
     check_processes,
     check_signals,
 )
@@ -153,3 +154,13 @@ def test_a_loop_that_is_not_closed_or_not_quiet_fails() -> None:
     assert failing(Answers([opened, opened], [asked], told), deployed) == 1
     assert failing(Answers([opened], [asked, asked | {"time": 1}], told), deployed) == 1
     assert failing(Answers([opened], [asked], told, problems=["two"]), deployed) == 1
+
+
+@pytest.mark.parametrize(("predictions", "outcomes", "holds"), [(60, 58, True), (59, 58, False), (60, 59, False)])
+def test_performance_rests_on_all_of_a_version(predictions: int, outcomes: int, holds: bool) -> None:
+    rows = [
+        {"version": "old", "predictions": 10, "outcomes": 8},
+        {"version": "old", "predictions": predictions - 10, "outcomes": outcomes - 8},
+        {"version": "new", "predictions": 1, "outcomes": 1},
+    ]
+    assert check_foretold(rows, "old", PUBLISHED).holds == holds

@@ -68,6 +68,17 @@ def test_the_end_is_told_even_where_nothing_was_found() -> None:
         signals=[],
         alarms=[],
         retraining=[],
+        performance=[
+            {
+                "version": "1",
+                "month": "2013-04",
+                "predictions": 1_200,
+                "outcomes": 0,
+                "estimated": {"accuracy": {"value": 0.76, "bar": 0.031}},
+                "measured": {},
+                "expected": {},
+            }
+        ],
         notifications={"slack": [], "pagerduty": []},
         signal_latency_s={"p50": None, "p99": None},
         kills=[],
@@ -79,7 +90,7 @@ def test_the_end_is_told_even_where_nothing_was_found() -> None:
         versions={},
     )
     show_report(console, report, [Check("it works", False, "0 against 1")])
-    assert "FAIL" in file.getvalue()
+    assert "FAIL" in file.getvalue() and "76.0% ±3" in file.getvalue()
     assert b'"predictions_published": 0' in report.to_json()
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from driftline.demo.answers import Answers, alert_storms, request_storms, unanswered
 from driftline.demo.audit import LedgerFigures
+from driftline.demo.foretold import counted
 from driftline.demo.memory_audit import JoinFigures
 from driftline.demo.notified import is_verdict, missing, open_incidents
 from driftline.demo.processes import Kill
@@ -108,6 +109,17 @@ def check_answers(answers: Answers, retraining: Sequence[Mapping[str, Any]]) -> 
         _none("no second incident of a cause while one is open", alert_storms(answers.alerts)),
         _none("every alert, request and lifecycle event has an id of its own", answers.problems),
     ]
+
+
+def check_foretold(rows: Sequence[Mapping[str, Any]], version: str, published: Published) -> Check:
+    """Of a version that was replaced, every day is over and kept."""
+    there = published.predictions_by_version[version], published.outcomes_by_version[version]
+    found = dict(zip(("predictions", "outcomes"), counted(rows, version), strict=True))
+    return _same(
+        f"what is said of the performance of {version} rests on all that was published of it",
+        found,
+        dict(zip(found, there, strict=True)),
+    )
 
 
 def check_notified(

@@ -32,8 +32,9 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """`predictions_published`, `outcomes_published` are the publisher's; every other count is summed from the topic
     `blocks` and from Redis. `outcomes_counted` are the joined ones, `orphans` those whose prediction never came.
-    `alarms` are react's alerts, `retraining` its requests and what became of them (`retraining_rows`),
-    `notifications` the very messages and events that stand-ins for Slack and PagerDuty were sent.
+    `alarms` are react's alerts, `retraining` its requests and what became of them (`retraining_rows`), `performance` how
+    well each version was expected to do and did (`foretold`), `notifications` the very messages and events that
+    stand-ins for Slack and PagerDuty were sent.
     Times are event time; only `at` of `kills` is wall time. Latencies are seconds; `events_per_s` leaves the holds
     of the publisher out, `wall_s` has them under `publish`, and as `held`."""
 
@@ -56,6 +57,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     signal_latency_s: Mapping[str, float | None]
     alarms: Sequence[Mapping[str, Any]]
     retraining: Sequence[Mapping[str, Any]]
+    performance: Sequence[Mapping[str, Any]]
     notifications: Mapping[str, Sequence[Mapping[str, Any]]]
     kills: Sequence[Mapping[str, Any]]
     judged_until: str

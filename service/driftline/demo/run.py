@@ -25,12 +25,14 @@ from driftline.demo.checks import (
     check_answers,
     check_counts,
     check_dead_letters,
+    check_foretold,
     check_notified,
     check_processes,
     check_signals,
 )
 from driftline.demo.events import COPY, PREDICTION, Script, write_script
 from driftline.demo.flights import read_flights
+from driftline.demo.foretold import foretold_rows
 from driftline.demo.handover import Handover
 from driftline.demo.model import MODEL, VERSION, DelayModel, watched
 from driftline.demo.pace import APPROACH_MS, DAY_MS
@@ -205,6 +207,7 @@ class Demo:
             spoken = await audit_signals(around.reader, topics.signals)
             answers = await audit_answers(around.reader, topics.alerts, topics.retraining, topics.lifecycle)
             letters = await self._dead_letters()
+            foretold = await foretold_rows(around.config, MODEL)
         published = Published(
             predictions=publisher.predictions,
             outcomes=publisher.outcomes,
@@ -221,6 +224,7 @@ class Demo:
             check_dead_letters(ledger.refused.total(), letters),
             *check_signals(spoken),
             *check_answers(answers, retraining),
+            check_foretold(foretold, VERSION, published),
             *check_notified(answers.alerts, around.people.slack, around.people.pagerduty),
             *check_processes(self._kills, STAGES, (*STAGES, JOB), exits),
         ]
@@ -230,6 +234,7 @@ class Demo:
             signal_latency_s=quantiles(latencies(spoken.verdicts, publisher.sent_before)),
             alarms=alarm_rows(answers.alerts),
             retraining=retraining,
+            performance=foretold,
             notifications={"slack": around.people.slack, "pagerduty": around.people.pagerduty},
             kills=kill_rows(self._kills),
             judged_until=rfc3339(ledger.judged_until),

@@ -158,6 +158,8 @@ def show_report(console: Console, report: Report, checks: Sequence[Check]) -> No
     console.print(_incidents(report.alarms))
     for row in report.retraining:
         _show_retraining(console, row)
+    if report.performance:
+        console.print(_performance(report.performance))
     _show_notifications(console, report.notifications)
     figures = Table("", "", title="counted from the blocks topic and Redis", title_justify="left", box=None)
     figures.columns[1].justify = "right"
@@ -249,6 +251,32 @@ def _show_retraining(console: Console, row: Mapping[str, Any]) -> None:
     )
     table.add_row("by month", ", ".join(months))
     console.print(table)
+
+
+def _performance(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What scores promised before outcomes were known, and what these showed."""
+    table = Table(
+        title="performance, estimated from scores alone and measured later", title_justify="left", box=None
+    )
+    for heading in ("version", "month", "predictions", "accuracy", "measured", "recall", "measured"):
+        table.add_column(heading, justify="left" if heading in ("version", "month") else "right")
+    above = ""
+    for row in rows:
+        figures = [
+            _figure(row[when].get(metric), bar=when == "estimated")
+            for metric in ("accuracy", "recall")
+            for when in ("estimated", "measured")
+        ]
+        version = "" if row["version"] == above else row["version"]
+        table.add_row(version, row["month"], f"{row['predictions']:,}", *figures)
+        above = row["version"]
+    return table
+
+
+def _figure(figure: Mapping[str, float] | None, *, bar: bool) -> str:
+    if figure is None:
+        return "-"
+    return f"{figure['value']:.1%}" + (f" ±{100 * figure['bar']:.0f}" if bar else "")
 
 
 def _show_notifications(console: Console, sent: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
