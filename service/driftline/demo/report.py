@@ -32,8 +32,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """`predictions_published`, `outcomes_published` are the publisher's; every other count is summed from the topic
     `blocks` and from Redis. `outcomes_counted` are the joined ones, `orphans` those whose prediction never came.
-    `alarms` are react's alerts, `retraining` its requests and what became of them (`retraining_rows`), `performance` how
-    well each version was expected to do and did (`foretold`), `notifications` the very messages and events that
+    `alarms` are react's alerts, `retraining` its requests and what became of them (`retraining_rows`), `performance`
+    how well each version was expected to do and did (`foretold`), `notifications` the very messages and events that
     stand-ins for Slack and PagerDuty were sent.
     Times are event time; only `at` of `kills` is wall time. Latencies are seconds; `events_per_s` leaves the holds
     of the publisher out, `wall_s` has them under `publish`, and as `held`."""
