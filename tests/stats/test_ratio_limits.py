@@ -23,7 +23,7 @@ from driftline.stats.limits import Limits
 from driftline.stats.profile import Profile, make_profile
 from driftline.stats.ratio_limits import RatioLimit
 from driftline.stats.reference import learn_section
-from driftline.stats.segments import MOST, OTHERS, SHARES, crossed, groups_of
+from driftline.stats.segments import MOST, OTHERS, SHARES, crossed, crossed_categories, groups_of
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.share_ratio import BETTER, WORSE, ShareRatio, _evidence
 
@@ -347,6 +347,22 @@ def test_of_a_value_that_is_half_known_nothing_is_said() -> None:
     counts = np.zeros(256, np.int64)
     counts[:5] = 100
     assert groups_of(["F +", "F -", "M +", "M -", "X -"], counts, DECIDED).names == ["F", "M"]
+
+
+def test_where_all_is_good_or_nothing_there_is_no_share() -> None:
+    """As grids of foreign profiles may have it. Mutation: no `both` in `groups_of`."""
+    counts = np.zeros(256, np.int64)
+    counts[:4] = 100
+    assert groups_of(["F TP", "M TP", "F TN", "M TN"], counts, SHARES["recall_ratio"]).names == []
+
+
+def test_of_pairs_46_values_are_known_with_all_that_may_happen() -> None:
+    """Of two classes, one of which a small value never had; of more, fewer. Mutation: `seen` of each value alone."""
+    texts = [crossed(f"v{i:03d}", what) for i in range(150) for what in ("TP", "FP" if i else "TN")]
+    assert len(crossed_categories(texts)) == 184
+    assert {"v000 FN", "v000 FP", "v045 TN"} < set(crossed_categories(texts))
+    many = crossed_categories([*texts, "v000 ON", "v001 wrong"])
+    assert len(many) == 7 * 26 and {"v001 right", "v001 ON"} < set(many)
 
 
 @pytest.mark.parametrize(

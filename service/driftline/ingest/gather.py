@@ -126,7 +126,7 @@ def sort_out(
     duplicates = _NONE if again is None else again.duplicates
     emitted = _NONE if again is None else again.emitted
     answers = None if meetings is None else iter(meetings)
-    duplicate, paired = Met.DUPLICATE, Met.PAIRED
+    duplicate, paired, remembering = Met.DUPLICATE, Met.PAIRED, bool(asked_of)
     for offset, event in zip(gathered.offsets, gathered.events, strict=True):
         whole = type(event) is not Prediction and is_whole(event)
         if offset in duplicates:
@@ -146,7 +146,7 @@ def sort_out(
         elif met is not paired:
             out.waiting.append(event)
         if met is paired and offset not in emitted:
-            segments = asked_of.kept(event)
+            segments = asked_of.kept(event) if remembering else None
             out.pairs.append(_pair(event, origin_of(batch.partition, offset), whole, answer.other, segments))
     return out
 
