@@ -88,7 +88,7 @@ def test_each_ratio_counts_its_rows_and_no_others(labels: Labels, positive: str 
 
 
 def test_of_classes_without_a_positive_one_only_accuracies_compare() -> None:
-    """Mutation: in `SHARES`, TP of recall RIGHT too."""
+    """Mutation: in `SHARES`, RIGHT and WRONG count for recall too."""
     labels: Labels = [("cat", "cat"), ("dog", "cat"), ("dog", "dog"), ("cow", "cow")]
     limits, said, pairs = limits_of(pairs_of(labels, 2_000, 3, 6_000 * 600))
     assert [limit.rule.metric for limit in limits if not limit.why_not] == ["accuracy_ratio"]

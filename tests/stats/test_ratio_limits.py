@@ -357,7 +357,7 @@ def test_where_all_is_good_or_nothing_there_is_no_share() -> None:
 
 
 def test_of_pairs_46_values_are_known_with_all_that_may_happen() -> None:
-    """Of two classes, one of which a small value never had; of more, fewer. Mutation: `seen` of each value alone."""
+    """Of two classes, one of which a small value never had; of more, fewer. Mutation: `told` of `_TOLD[:2]`."""
     texts = [crossed(f"v{i:03d}", what) for i in range(150) for what in ("TP", "FP" if i else "TN")]
     assert len(crossed_categories(texts)) == 184
     assert {"v000 FN", "v000 FP", "v045 TN"} < set(crossed_categories(texts))
