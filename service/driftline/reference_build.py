@@ -20,8 +20,9 @@ from driftline.columns import EVENT_FIELDS, EventColumns
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.contracts.events import Label
 from driftline.errors import Misconfigured
-from driftline.ingest.columns import crossed_column
+from driftline.ingest.columns import decisions
 from driftline.ingest.pairs import Pair, hash_ids, pair_rows
+from driftline.ingest.segments import crossed_column
 from driftline.ingest.together import FEATURE_PREFIX
 from driftline.stats.codes import MISSING, NON_FINITE, WRONG_TYPE
 from driftline.stats.grid import choose_pane_ms
@@ -110,13 +111,15 @@ def build_profile(
     ids = [str(value) for value in table.get(columns.id, range(len(times)))]
     positive = positive_of(settings.positive_class, model)
     cells = _prediction_columns(table, columns)
-    for segment in segments_of(settings.limits):
-        crossed = crossed_column(_segment(table, columns, segment), table.get(columns.prediction, ()), positive)
+    decided = decisions(table.get(columns.prediction, [None] * len(times)), positive)
+    for segment in segments_of(settings.limits, PREDICTIONS):
+        crossed = crossed_column(_segment(table, columns, segment, len(times)), decided)
         if crossed is not None:
             cells[SEGMENT_PREFIX + segment] = crossed
     rows = Rows(times, hash_ids(ids), cells).sorted()
     pane = pane_ms or choose_pane_ms(rows.times)
-    pairs = _pairs(table, columns, times, ids, model, version)
+    segments = segments_of(settings.limits, PAIRS)
+    pairs = _pairs(table, columns, times, ids, model, version, segments)
     predictions = learn_section(PREDICTIONS, rows, pane, settings)
     return make_profile(
         model=model,
@@ -125,7 +128,9 @@ def build_profile(
         created=created,
         judged_from=0,
         predictions=predictions,
-        pairs=learn_section(PAIRS, pair_rows(pairs, True, positive), pane, settings, scores=predictions.scores)
+        pairs=learn_section(
+            PAIRS, pair_rows(pairs, True, positive, segments), pane, settings, scores=predictions.scores
+        )
         if pairs
         else None,
     )
@@ -148,13 +153,13 @@ def _prediction_columns(table: Table, columns: Columns) -> dict[str, Column]:
     return out
 
 
-def _segment(table: Table, columns: Columns, segment: str) -> list[str | None]:
+def _segment(table: Table, columns: Columns, segment: str, n: int) -> list[str | None]:
     """Its value in each row."""
     held = table.get(columns.segments)
     if held is not None:
         found = [cell.get(segment) if isinstance(cell, Mapping) else None for cell in held]
     else:
-        found = list(table.get(segment, ()))
+        found = list(table.get(segment, [None] * n))
     return [None if value is None else str(value) for value in found]
 
 
@@ -185,7 +190,13 @@ def value_column(values: Sequence[Any]) -> Column:
 
 
 def _pairs(
-    table: Table, columns: Columns, times: np.ndarray[Any, Any], ids: Sequence[str], model: str, version: str
+    table: Table,
+    columns: Columns,
+    times: np.ndarray[Any, Any],
+    ids: Sequence[str],
+    model: str,
+    version: str,
+    segments: Sequence[str],
 ) -> list[Pair]:
     if columns.outcome not in table:
         return []
@@ -194,6 +205,7 @@ def _pairs(
     predictions = table.get(columns.prediction, nothing)
     scores = table.get(columns.score, nothing)
     known = table.get(columns.outcome_time, nothing)
+    groups = {segment: _segment(table, columns, segment, n) for segment in segments}
     pairs = []
     for i, outcome in enumerate(table[columns.outcome]):
         if outcome is None or (isinstance(outcome, float) and not math.isfinite(outcome)):
@@ -212,6 +224,7 @@ def _pairs(
                 label,
                 float(score) if isinstance(score, (int, float)) and math.isfinite(score) else None,
                 outcome,
+                {name: value for name, held in groups.items() if (value := held[i]) is not None} or None,
             )
         )
     return pairs

@@ -87,10 +87,10 @@ def history_profile(
             f"no prediction of {model} {version} from {_shown(start)} to {_shown(to)}{known}. Times are event times"
         )
     positive = positive_of(settings.positive_class, model)
-    events, segments = list(history.predictions.values()), segments_of(settings.limits)
+    events, segments = list(history.predictions.values()), segments_of(settings.limits, PREDICTIONS)
     rows = prediction_rows(events, FeatureColumns(None), True, segments, positive).sorted()
     pane = choose_pane_ms(rows.times)
-    pairs = pair_rows(_pairs(history, model, version), True, positive)
+    pairs = pair_rows(_pairs(history, model, version), True, positive, segments_of(settings.limits, PAIRS))
     predictions = learn_section(PREDICTIONS, rows, pane, settings)
     return make_profile(
         model=model,
@@ -113,7 +113,8 @@ def _pairs(history: History, model: str, version: str) -> list[Pair]:
             continue
         said, score = (made.prediction, made.score) if made else (outcome.prediction, outcome.score)
         at = made.time if made else outcome.time
-        pairs.append(Pair(model, version, id_, 0, at, outcome.time, said, score, outcome.outcome))
+        segments = (made or outcome).segments
+        pairs.append(Pair(model, version, id_, 0, at, outcome.time, said, score, outcome.outcome, segments))
     return pairs
 
 

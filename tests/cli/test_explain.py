@@ -92,14 +92,17 @@ def test_limits_are_told_and_why_one_cannot_be_judged(file: Path) -> None:
     limits = [
         {"metric": "error_rate", "at_most": 0.2},
         {"metric": "positive_rate_ratio", "segment": "sex", "at_least": 0.8},
+        {"metric": "recall_ratio", "segment": "sex", "at_least": 0.8},
         {"metric": "error_rate", "at_most": 0.3, "model": "other"},
     ]
     result = invoke("explain", "m", "--profile", str(file), DRIFTLINE_DETECTION__LIMITS=json.dumps(limits))
     assert result.exit_code == 0, result.output
     said = [line for line in result.output.splitlines() if line.startswith("Limit ")]
-    assert len(said) == 2
+    assert len(said) == 3
     assert said[0].startswith("Limit error:error_rate <= 0.2: nothing so far; from 100 rows; a row is worth ")
-    assert said[1].endswith("not judged: the reference has no column segments.sex.")
+    for metric in ("positive_rate_ratio", "recall_ratio"):
+        why = f"Limit segments.sex:{metric} >= 0.8: not judged: the reference has no column segments.sex."
+        assert why in said
 
 
 def test_what_is_not_there_is_said(file: Path, tmp_path: Path) -> None:

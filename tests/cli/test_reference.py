@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
 from driftline.cli import app
@@ -19,6 +20,7 @@ from driftline.reference_history import history_profile, read_history
 from driftline.registry import Standing
 from driftline.runtime.memory_log import MemoryLog, MemoryReader
 from driftline.stats.compare import compare
+from driftline.stats.limit_rules import LimitRule
 from driftline.stats.profile import Profile
 from driftline.stats.settings import DetectionSettings
 from faults.data import STEP_MS, T0
@@ -113,6 +115,25 @@ async def test_a_range_of_time_is_read_again_from_the_events() -> None:
     assert profile.pairs is not None and 1_400 < profile.pairs.n <= 1_500
     with pytest.raises(Misconfigured, match=r"no prediction of m 3 .*; there are of 1, 2"):
         await read("3")
+
+
+async def test_segments_that_limits_ask_for_come_from_the_events() -> None:
+    """Mutation: no segments of `made` in `reference_history._pairs`."""
+    log, rng = MemoryLog(ManualClock(NOW), {"events": 1}), np.random.default_rng(0)
+    for i in range(3_000):
+        groups = {"sex": "FM"[i % 2], "region": "north"}
+        log.append("events", 0, orjson.dumps(prediction("m", i, plain(i, rng), segments=groups)))
+        log.append("events", 0, orjson.dumps(outcome("m", i, bool(i % 10))))
+    history = await read_history(MemoryReader(log), "events", Decoder(), "m", "1", T0, NOW, lambda done, of: None)
+    rule = LimitRule(metric="recall_ratio", segment="sex", at_least=0.8)
+    asked = replace(SETTINGS, limits=(rule,))
+    profile = history_profile(history, model="m", version="1", start=T0, to=NOW, created=NOW, settings=asked)
+    assert profile.pairs is not None
+    grid = profile.pairs.grid
+    assert {"F TP", "F FN", "M TP", "M FN"} < set(grid.columns[grid.index["segments.sex"]].categories)
+    assert not [name for name in profile.predictions.grid.index if name.startswith("segments.")]
+    plainly = history_profile(history, model="m", version="1", start=T0, to=NOW, created=NOW, settings=SETTINGS)
+    assert plainly.pairs is not None and "segments.sex" not in plainly.pairs.grid.index
 
 
 @pytest.fixture

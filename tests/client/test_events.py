@@ -39,6 +39,7 @@ OF_AN_OUTCOME: dict[str, Any] = {
     "version": None,
     "prediction": None,
     "score": None,
+    "segments": None,
 }
 
 
@@ -199,6 +200,7 @@ def test_what_is_made_is_taken(event: dict[str, Any], named: dict[str, Any], mor
             version=event["version"],
             prediction=event["prediction"],
             score=event["score"],
+            segments=more,
         )
     except (Poison, TypeError, ValueError):
         return

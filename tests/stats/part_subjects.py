@@ -178,7 +178,9 @@ def _ratio() -> Subject:
     settings = DetectionSettings(arl0_events=ARL0, limits=(rule,), season="none")
     women = rng.random(20_000) < 0.5
     said = rng.random(20_000) < np.where(women, 0.4, 0.5)
-    texts: list[str | None] = [crossed("F" if w else "M", bool(p)) for w, p in zip(women, said, strict=True)]
+    texts: list[str | None] = [
+        crossed("F" if w else "M", "+" if p else "-") for w, p in zip(women, said, strict=True)
+    ]
     section = profile_of({name: texts, "x": rng.normal(size=20_000)}, settings).predictions
     at = section.grid.index[name]
 
@@ -186,7 +188,7 @@ def _ratio() -> Subject:
         counts = PaneCounts.empty(len(section.grid.columns) + (groups.shape[0] != 2), section.grid.joint)
         counts.n = int(groups[:, 1].sum())
         for value, (positive, rows) in zip("FM", groups.tolist(), strict=False):
-            for category, n in ((crossed(value, True), positive), (crossed(value, False), rows - positive)):
+            for category, n in ((crossed(value, "+"), positive), (crossed(value, "-"), rows - positive)):
                 counts.counts[at, section.grid.columns[at].table[category]] = n
         changes = it.update(BEGIN + i * PANE, BEGIN + (i + 1) * PANE, counts)
         return any(change.state == "alarm" for change in changes)

@@ -23,7 +23,7 @@ from driftline.stats.limits import Limits
 from driftline.stats.profile import Profile, make_profile
 from driftline.stats.ratio_limits import RatioLimit
 from driftline.stats.reference import learn_section
-from driftline.stats.segments import MOST, OTHERS, crossed, groups_of
+from driftline.stats.segments import MOST, OTHERS, SHARES, crossed, crossed_categories, groups_of
 from driftline.stats.settings import DetectionSettings
 from driftline.stats.share_ratio import BETTER, WORSE, ShareRatio, _evidence
 
@@ -32,6 +32,7 @@ Floats = NDArray[np.float64]
 PANE = 60_000
 PER = 100
 RULE = LimitRule(metric="positive_rate_ratio", segment="sex", at_least=0.8, min_count=100)
+DECIDED = SHARES[RULE.metric]
 SETTINGS = DetectionSettings(arl0_events=20_000.0, limits=(RULE,), season="none", multivariate=False)
 
 
@@ -209,7 +210,7 @@ def test_where_no_ratio_changes_nothing_is_said() -> None:
 
 
 def test_the_decisions_are_no_monitor_and_cost_no_budget() -> None:
-    """Mutation: no `startswith(PREFIX)` in `limited_only`."""
+    """Mutation: no `startswith(PREFIX)` in `unwatched`."""
     section = REFERENCE.predictions
     assert "segments.sex" in section.grid.index
     assert not [name for name, _ in section.paging if "segments" in name]
@@ -302,22 +303,22 @@ def test_a_limit_taken_out_while_broken_is_resolved() -> None:
 def test_small_groups_are_others() -> None:
     """Mutation: no `rest`."""
     names = [f"g{i}" for i in range(MOST + 3)]
-    categories = [crossed(name, positive) for name in names for positive in (True, False)]
+    categories = [crossed(name, what) for name in names for what in "+-"]
     counts = np.zeros(256, np.int64)
     counts[: len(categories)] = 1_000 - np.arange(len(categories))
-    groups = groups_of(categories, counts)
+    groups = groups_of(categories, counts, DECIDED)
     assert groups.names == [*names[:MOST], OTHERS]
     assert (groups.rows @ counts).sum() == counts.sum()
-    assert groups.rows[-1].sum() == 6 and groups.positive[-1].sum() == 3
+    assert groups.rows[-1].sum() == 6 and groups.good[-1].sum() == 3
 
 
 def test_a_value_may_be_called_as_the_others_are() -> None:
     """Mutation: in `groups_of`, `told[OTHERS] = others`."""
     names = [OTHERS, *(f"g{i}" for i in range(MOST))]
-    categories = [crossed(name, positive) for name in names for positive in (True, False)]
+    categories = [crossed(name, what) for name in names for what in "+-"]
     counts = np.zeros(256, np.int64)
     counts[: len(categories)] = 100 - np.arange(len(categories))
-    assert (groups_of(categories, counts).rows @ counts).sum() == counts.sum()
+    assert (groups_of(categories, counts, DECIDED).rows @ counts).sum() == counts.sum()
 
 
 def test_a_group_without_positives_in_the_reference_has_them_counted_since() -> None:
@@ -345,7 +346,23 @@ def test_of_a_value_that_is_half_known_nothing_is_said() -> None:
     """As grids of foreign profiles may have it. Mutation: no `len(both)` in `groups_of`."""
     counts = np.zeros(256, np.int64)
     counts[:5] = 100
-    assert groups_of(["F +", "F -", "M +", "M -", "X -"], counts).names == ["F", "M"]
+    assert groups_of(["F +", "F -", "M +", "M -", "X -"], counts, DECIDED).names == ["F", "M"]
+
+
+def test_where_all_is_good_or_nothing_there_is_no_share() -> None:
+    """As grids of foreign profiles may have it. Mutation: no `both` in `groups_of`."""
+    counts = np.zeros(256, np.int64)
+    counts[:4] = 100
+    assert groups_of(["F TP", "M TP", "F TN", "M TN"], counts, SHARES["recall_ratio"]).names == []
+
+
+def test_of_pairs_46_values_are_known_with_all_that_may_happen() -> None:
+    """Of two classes, one of which a small value never had; of more, fewer. Mutation: `told` of `_TOLD[:2]`."""
+    texts = [crossed(f"v{i:03d}", what) for i in range(150) for what in ("TP", "FP" if i else "TN")]
+    assert len(crossed_categories(texts)) == 184
+    assert {"v000 FN", "v000 FP", "v045 TN"} < set(crossed_categories(texts))
+    many = crossed_categories([*texts, "v000 ON", "v001 wrong"])
+    assert len(many) == 7 * 26 and {"v001 right", "v001 ON"} < set(many)
 
 
 @pytest.mark.parametrize(
@@ -355,6 +372,10 @@ def test_of_a_value_that_is_half_known_nothing_is_said() -> None:
         ({"segment": "sex", "at_most": 0.8}, "give at_least"),
         ({"segment": "sex", "column": "x", "at_least": 0.8}, "it is about segments.sex anyway"),
         ({"metric": "accuracy", "segment": "sex", "at_least": 0.8}, "it has no segment"),
+        ({"metric": "recall_ratio", "at_least": 0.8}, "name its segment"),
+        ({"metric": "false_positive_rate_ratio", "segment": "sex", "at_most": 1.25}, "a share between 0 and 1"),
+        ({"metric": "false_positive_rate_ratio", "segment": "sex", "at_most": 0.9}, "give at_least"),
+        ({"metric": "recal_ratio", "segment": "sex", "at_least": 0.8}, "did you mean recall_ratio"),
     ],
 )
 def test_limits_that_make_no_sense(given: dict[str, object], words: str) -> None:

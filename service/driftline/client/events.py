@@ -74,6 +74,7 @@ def outcome_record(
     version: str | int | None,
     prediction: Label | None,
     score: float | None,
+    segments: Mapping[str, str] | None,
 ) -> tuple[bytes, bytes]:
     """Key and value, as `prediction_record`."""
     event: dict[str, Any] = {
@@ -93,6 +94,8 @@ def outcome_record(
             raise poison(Reason.SCHEMA, "version: an outcome that repeats its prediction names the version too")
     if score is not None:
         event["score"] = _number("score", score)
+    if segments is not None:
+        event["segments"] = _segments(segments)
     return _encoded(event)
 
 

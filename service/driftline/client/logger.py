@@ -123,6 +123,7 @@ class EventLogger:
         version: str | int | None = None,
         prediction: Label | None = None,
         score: float | None = None,
+        segments: Mapping[str, str] | None = None,
         time: Moment | None = None,
     ) -> bool:
         """What turned out to be true of the prediction `id`. True if it was queued.
@@ -139,6 +140,7 @@ class EventLogger:
                 version=version,
                 prediction=prediction,
                 score=score,
+                segments=segments,
             )
             return self._put(key, value)
         except Exception as error:  # noqa: BLE001 - as above

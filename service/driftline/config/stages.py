@@ -274,10 +274,13 @@ class Detection(Section):
     limits: Limitations = setting(
         (),
         "Hard limits: `[{model: 'churn*', metric: false_negative_rate, at_most: 0.005, min_count: 200}]`. Metrics: "
-        f"{', '.join(METRICS)}; with `column` and `value` where they need them, positive_rate_ratio with the `segment` "
-        "whose values are compared, two by two: `{metric: positive_rate_ratio, segment: sex, at_least: 0.8}`. All "
-        "limits of a model together raise at most one false alarm in `arl0_days`, beside that of its monitors (with "
-        "`fleet_models`: all limits of the fleet).",
+        f"{', '.join(METRICS)}; with `column` and `value` where they need them; ratios with the `segment` whose values "
+        "are compared, two by two: `{metric: recall_ratio, segment: sex, at_least: 0.8}`, where of any two values the "
+        "smaller recall is to be at least 0.8 times the larger. recall_ratio is equal opportunity, with "
+        "false_positive_rate_ratio equalised odds, positive_rate_ratio demographic parity, precision_ratio predictive "
+        "parity. For ratios on outcomes the join remembers these segments of a prediction; an outcome that repeats its "
+        "prediction has to repeat them too. All limits of a model together raise at most one false alarm in "
+        "`arl0_days`, beside that of its monitors (with `fleet_models`: all limits of the fleet).",
         affects=("ingest", "judge"),
     )
     detectors: Detectors = setting(

@@ -110,4 +110,5 @@ def accept_outcome(wire: OutcomeWire, id_: str | int, time: int | float | dateti
         version=wire.version,
         prediction=wire.prediction,
         score=wire.score,
+        segments=wire.segments,
     )

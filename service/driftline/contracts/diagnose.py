@@ -63,6 +63,7 @@ def _outcome(record: Mapping[str, Any]) -> Outcome:
         version=version,
         prediction=prediction,
         score=_number(record.get("score"), "score"),
+        segments=_segments(record),
     )
 
 

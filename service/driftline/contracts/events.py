@@ -35,7 +35,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What turned out to be true of the prediction `id`. With `prediction` repeated it needs no join
-    (then `version` is needed, and `score` may be given)."""
+    (then `version` is needed, and `score` and `segments` may be given)."""
 
     id: str
     model: str
@@ -44,6 +44,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: str | None = None
     prediction: Label | None = None
     score: float | None = None
+    segments: dict[str, str] | None = None
 
 
 Event = Prediction | Outcome

@@ -53,6 +53,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "version": "Version that made the prediction; needed if `prediction` is repeated.",
         "prediction": "The prediction, repeated: then the outcome needs no join.",
         "score": "The prediction's score, repeated.",
+        "segments": "The prediction's segments, repeated; read where `prediction` is repeated.",
         "v": _V,
     },
     "Lifecycle": {

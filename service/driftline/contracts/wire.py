@@ -44,6 +44,7 @@ class _OutcomeBody(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: Name | None = None
     prediction: WireLabel | None = None
     score: float | None = None
+    segments: Annotated[dict[Name, Text], Meta(max_length=MAX_SEGMENTS)] | None = None
     v: Version | None = None
 
 

@@ -13,16 +13,17 @@ from driftline.contracts.blocks import PAIRS, PREDICTIONS, Block
 from driftline.contracts.events import Label, Prediction
 from driftline.contracts.features import FeatureDecoder
 from driftline.ingest.pairs import Pair, hash_ids, is_positive, number_column, pair_rows
+from driftline.ingest.segments import Asked, crossed_column
 from driftline.ingest.together import FEATURE_PREFIX, Together
 from driftline.registry import ModelKey
 from driftline.stats.block import OTHERS, rows_to_blocks
 from driftline.stats.grid import MISSING, Grid
-from driftline.stats.limit_rules import LimitRule, segments_of
+from driftline.stats.limit_rules import LimitRule
 from driftline.stats.profile import Profile
 from driftline.stats.rows import Column, Rows
 from driftline.stats.section import Section
+from driftline.stats.segments import NEGATIVE, POSITIVE
 from driftline.stats.segments import PREFIX as SEGMENT_PREFIX
-from driftline.stats.segments import crossed
 from driftline.stats.settings import positive_of
 from driftline.stats.succession import epoch_of
 
@@ -88,10 +89,10 @@ def prediction_rows(
     for name in sorted({name for e in events if e.scores for name in e.scores}):
         columns[f"scores.{name}"] = number_column([e.scores.get(name) if e.scores else None for e in events])
     if segments:
-        labels = [event.prediction for event in events]
+        decided = decisions([event.prediction for event in events], positive)
         for segment in segments:
             values = [event.segments.get(segment) if event.segments else None for event in events]
-            columns[SEGMENT_PREFIX + segment] = crossed_column(values, labels, positive)
+            columns[SEGMENT_PREFIX + segment] = crossed_column(values, decided)
     return Rows(
         times=np.fromiter((e.time for e in events), np.int64, n),
         ids=hash_ids([e.id for e in events]) if with_ids else np.zeros(n, np.uint64),
@@ -100,19 +101,10 @@ def prediction_rows(
     )
 
 
-def crossed_column(
-    values: Sequence[str | None], predictions: Sequence[Label | None], positive: str | None
-) -> Column | None:
-    """A segment's values with whether each prediction is positive. None where no row has both."""
-    texts: list[str | None] = []
-    for value, prediction in zip(values, predictions, strict=False):
-        said = None if value is None else is_positive(prediction, positive)
-        texts.append(None if value is None or said is None else crossed(value, said))
-    absent = np.array([text is None for text in texts])
-    if absent.all():
-        return None
-    status = np.where(absent, MISSING, 0).astype(np.uint8) if absent.any() else None
-    return Column(np.full(len(texts), np.nan), texts, status)
+def decisions(predictions: Sequence[Label | None], positive: str | None) -> list[str | None]:
+    """What predictions are to a ratio between segments; None for those that are neither."""
+    said = (is_positive(prediction, positive) for prediction in predictions)
+    return [None if one is None else POSITIVE if one else NEGATIVE for one in said]
 
 
 class BlockMaker:
@@ -121,9 +113,10 @@ class BlockMaker:
     def __init__(
         self, positive_class: Mapping[str, str] = MappingProxyType({}), limits: Sequence[LimitRule] = ()
     ) -> None:
-        """`limits`: those on segments say which decisions are counted."""
+        """`limits`: those on segments say of which decisions and errors are counted."""
         self._positive_class = positive_class
-        self._limits = [rule for rule in limits if rule.segment]
+        self._decisions = Asked(limits, PREDICTIONS)
+        self._errors = Asked(limits, PAIRS)
         self._features: dict[ModelKey, tuple[str, FeatureColumns]] = {}
         self._together = Together(lambda *of: self._decoder(*of).decoder)
 
@@ -147,7 +140,7 @@ class BlockMaker:
     ) -> tuple[list[Block], int]:
         blocks: list[Block] = []
         early = 0
-        segments = segments_of(rule for rule in self._limits if rule.applies(model))
+        segments = self._decisions.of(model)
         positive = positive_of(self._positive_class, model) if segments else None
         for profile, part in _by_epoch(profiles, events, _predicted_at):
             section = _binning(profile, PREDICTIONS)
@@ -165,7 +158,7 @@ class BlockMaker:
         early = 0
         positive = positive_of(self._positive_class, model)
         for profile, part in _by_epoch(profiles, pairs, _known_at):
-            rows = pair_rows(part, _binning(profile, PAIRS) is None, positive)
+            rows = pair_rows(part, _binning(profile, PAIRS) is None, positive, self._errors.of(model))
             made, before = _blocks(rows, profile, model, version, PAIRS)
             blocks += made
             early += before

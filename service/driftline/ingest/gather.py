@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from driftline.contracts.blocks import blocks_partition
+from driftline.contracts.blocks import PAIRS, blocks_partition
 from driftline.contracts.decode import Decoder
 from driftline.contracts.events import Event, Outcome, Prediction
 from driftline.errors import Poison
@@ -21,6 +21,7 @@ from driftline.ingest.pairs import (
     prediction_half,
     whole_halves,
 )
+from driftline.ingest.segments import Asked, Segments
 from driftline.registry import ModelKey
 from driftline.runtime.log import Record
 from driftline.runtime.stage import Batch
@@ -32,6 +33,7 @@ _Event = TypeVar("_Event", Prediction, Pair)
 _NEW: Final = Meeting(Met.NEW)
 _PAIRED: Final = Meeting(Met.PAIRED)
 _DUPLICATE: Final = Meeting(Met.DUPLICATE)
+NOTHING: Final = Asked((), PAIRS)
 
 
 @dataclass(slots=True)
@@ -84,14 +86,15 @@ def is_whole(event: Event) -> bool:
     return isinstance(event, Outcome) and event.prediction is not None and event.version is not None
 
 
-def halves(batch: Batch, gathered: Gathered, partitions: int) -> list[Half]:
+def halves(batch: Batch, gathered: Gathered, partitions: int, asked_of: Asked = NOTHING) -> list[Half]:
     """What to ask the memory of the join, in the order of the records. A published range that is folded again
     does not ask for what it knows to be a duplicate; models whose bundle of it is not published (of `partitions`
-    bundles) are read for the first time."""
+    bundles) are read for the first time. A prediction is remembered with its segments that are asked for."""
     asked: list[Half] = []
     again = batch.again
     base = origin_of(batch.partition, 0)
     mode = JoinMode.FRESH
+    remembering = bool(asked_of)
     for offset, event in zip(gathered.offsets, gathered.events, strict=True):
         if again is not None:
             if offset in again.duplicates:
@@ -102,7 +105,8 @@ def halves(batch: Batch, gathered: Gathered, partitions: int) -> list[Half]:
             elif blocks_partition(event.model, partitions) in again.held:
                 mode = JoinMode.SILENT
         if isinstance(event, Prediction):
-            asked.append(prediction_half(event, base | offset, mode))
+            segments = asked_of.kept(event) if remembering else None
+            asked.append(prediction_half(event, base | offset, mode, segments))
         elif is_whole(event):
             asked.extend(whole_halves(event, base | offset, mode))
         else:
@@ -110,7 +114,9 @@ def halves(batch: Batch, gathered: Gathered, partitions: int) -> list[Half]:
     return asked
 
 
-def sort_out(batch: Batch, gathered: Gathered, meetings: Iterable[Meeting] | None) -> Sorted:
+def sort_out(
+    batch: Batch, gathered: Gathered, meetings: Iterable[Meeting] | None, asked_of: Asked = NOTHING
+) -> Sorted:
     """Events and the answers to `halves`, in the same order, to what is counted.
 
     None where the join is switched off: then only outcomes that repeat their prediction make pairs, and nothing is
@@ -120,7 +126,7 @@ def sort_out(batch: Batch, gathered: Gathered, meetings: Iterable[Meeting] | Non
     duplicates = _NONE if again is None else again.duplicates
     emitted = _NONE if again is None else again.emitted
     answers = None if meetings is None else iter(meetings)
-    duplicate, paired = Met.DUPLICATE, Met.PAIRED
+    duplicate, paired, remembering = Met.DUPLICATE, Met.PAIRED, bool(asked_of)
     for offset, event in zip(gathered.offsets, gathered.events, strict=True):
         whole = type(event) is not Prediction and is_whole(event)
         if offset in duplicates:
@@ -140,7 +146,8 @@ def sort_out(batch: Batch, gathered: Gathered, meetings: Iterable[Meeting] | Non
         elif met is not paired:
             out.waiting.append(event)
         if met is paired and offset not in emitted:
-            out.pairs.append(_pair(event, origin_of(batch.partition, offset), whole, answer.other))
+            segments = asked_of.kept(event) if remembering else None
+            out.pairs.append(_pair(event, origin_of(batch.partition, offset), whole, answer.other, segments))
     return out
 
 
@@ -152,7 +159,7 @@ def by_model(events: Iterable[_Event]) -> dict[ModelKey, list[_Event]]:
     return groups
 
 
-def _pair(event: Event, origin: int, whole: bool, other: bytes) -> Pair:
+def _pair(event: Event, origin: int, whole: bool, other: bytes, segments: Segments | None) -> Pair:
     if isinstance(event, Prediction):
-        return pair_of_prediction(event, origin, other)
-    return pair_of_whole(event, origin) if whole else pair_of_outcome(event, origin, other)
+        return pair_of_prediction(event, origin, other, segments)
+    return pair_of_whole(event, origin, segments) if whole else pair_of_outcome(event, origin, other)

@@ -10,25 +10,39 @@ import msgspec
 import numpy as np
 
 from driftline.contracts.events import Label, Outcome, Prediction
+from driftline.ingest.segments import Segments, crossed_column
 from driftline.runtime.store import Half, JoinMode
 from driftline.stats.graded import COLUMN as GRADED
 from driftline.stats.graded import graded
 from driftline.stats.grid import MISSING
 from driftline.stats.rows import Column, Rows
+from driftline.stats.segments import FN, FP, ON, RIGHT, TN, TP, WRONG
+from driftline.stats.segments import PREFIX as SEGMENT_PREFIX
 
 MAX_KEY: Final = 64
 ORIGIN_SHIFT: Final = 48
 
-# What the memory of the join keeps of each half: small, because there are millions.
-_PredictionPayload = tuple[str, int, Label | None, float | None]
+
+class _PredictionMemory(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the memory of the join keeps of a prediction: small, because there are millions. `segments` only where a
+    limit asks for them: what was written before it did is read as unknown."""
+
+    version: str
+    time: int
+    prediction: Label | None
+    score: float | None
+    segments: Segments | None = None
+
+
 _OutcomePayload = tuple[int, Label]
 _encode = msgspec.msgpack.Encoder().encode
-_decode_prediction = msgspec.msgpack.Decoder(_PredictionPayload).decode
+_decode_prediction = msgspec.msgpack.Decoder(_PredictionMemory).decode
 _decode_outcome = msgspec.msgpack.Decoder(_OutcomePayload).decode
 
 
 class Pair(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A prediction and its outcome. `origin` is that of the half which completed it."""
+    """A prediction and its outcome. `origin` is that of the half which completed it, `segments` are those of the
+    prediction that limits ask for."""
 
     model: str
     version: str
@@ -39,6 +53,7 @@ class Pair(msgspec.Struct, frozen=True, array_like=True, gc=False):
     prediction: Label | None
     score: float | None
     outcome: Label
+    segments: Segments | None = None
 
 
 def origin_of(partition: int, offset: int) -> int:
@@ -56,8 +71,9 @@ def join_key(model: str, event_id: str, namespace: str = "") -> bytes:
     return key if len(key) <= MAX_KEY else hashlib.blake2b(key, digest_size=32).digest()
 
 
-def prediction_half(event: Prediction, origin: int, mode: JoinMode) -> Half:
-    payload = _encode((event.version, event.time, event.prediction, event.score))
+def prediction_half(event: Prediction, origin: int, mode: JoinMode, segments: Segments | None = None) -> Half:
+    kept = event.version, event.time, event.prediction, event.score
+    payload = _encode(kept if segments is None else (*kept, segments))
     return Half("P", join_key(event.model, event.id), origin, payload, mode)
 
 
@@ -73,19 +89,39 @@ def whole_halves(event: Outcome, origin: int, mode: JoinMode) -> tuple[Half, Hal
     return Half("P", key, origin, b"", first), Half("O", key, origin, b"", mode)
 
 
-def pair_of_prediction(event: Prediction, origin: int, other: bytes) -> Pair:
+def pair_of_prediction(event: Prediction, origin: int, other: bytes, segments: Segments | None = None) -> Pair:
     known_at, outcome = _decode_outcome(other)
     return Pair(
-        event.model, event.version, event.id, origin, event.time, known_at, event.prediction, event.score, outcome
+        event.model,
+        event.version,
+        event.id,
+        origin,
+        event.time,
+        known_at,
+        event.prediction,
+        event.score,
+        outcome,
+        segments,
     )
 
 
 def pair_of_outcome(event: Outcome, origin: int, other: bytes) -> Pair:
-    version, predicted_at, prediction, score = _decode_prediction(other)
-    return Pair(event.model, version, event.id, origin, predicted_at, event.time, prediction, score, event.outcome)
+    made = _decode_prediction(other)
+    return Pair(
+        event.model,
+        made.version,
+        event.id,
+        origin,
+        made.time,
+        event.time,
+        made.prediction,
+        made.score,
+        event.outcome,
+        made.segments,
+    )
 
 
-def pair_of_whole(event: Outcome, origin: int) -> Pair:
+def pair_of_whole(event: Outcome, origin: int, segments: Segments | None = None) -> Pair:
     return Pair(
         event.model,
         event.version or "",
@@ -96,6 +132,7 @@ def pair_of_whole(event: Outcome, origin: int) -> Pair:
         event.prediction,
         event.score,
         event.outcome,
+        segments,
     )
 
 
@@ -148,6 +185,17 @@ def confusion(
     )
 
 
+def happened(error: float, wrong: Sequence[float | None]) -> str | None:
+    """What a pair is to a ratio between segments, by its 0/1 error and its `confusion`; None where classes are not
+    compared."""
+    false_negative, false_positive = wrong[0], wrong[1]
+    if false_negative is not None:
+        return FN if false_negative else TP
+    if false_positive is not None:
+        return FP if false_positive else ON if error == 1.0 else TN
+    return None if np.isnan(error) else WRONG if error else RIGHT
+
+
 def hash_ids(ids: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     """64 bits of BLAKE2b per id: breaks ties in time the same way wherever and whenever an event arrives."""
     digests = b"".join(hashlib.blake2b(i.encode("utf-8", "surrogatepass"), digest_size=8).digest() for i in ids)
@@ -165,10 +213,12 @@ def number_column(values: Sequence[float | None]) -> Column | None:
     return Column(numbers, None, np.where(absent, MISSING, 0).astype(np.uint8) if absent.any() else None)
 
 
-def pair_rows(pairs: Sequence[Pair], with_ids: bool, positive: str | None = None) -> Rows:
+def pair_rows(
+    pairs: Sequence[Pair], with_ids: bool, positive: str | None = None, segments: Sequence[str] = ()
+) -> Rows:
     """The rows of the stream `pairs`, at the outcome's time: `error`, `abs_error`, `loss`, `label_delay_s`, and
     for two classes, of which `positive` is one, `false_negative`, `false_positive`, `false_discovery` and, where the
-    score is a probability, `graded` (`stats.graded`)."""
+    score is a probability, `graded` (`stats.graded`); of the `segments` that are asked for, who was judged rightly."""
     errors = [error_of(p.prediction, p.outcome) for p in pairs]
     wrong = [confusion(p.prediction, p.outcome, p.score, positive) for p in pairs]
     columns = {
@@ -181,6 +231,11 @@ def pair_rows(pairs: Sequence[Pair], with_ids: bool, positive: str | None = None
         "false_discovery": number_column([w[2] for w in wrong]),
         GRADED: number_column([w[3] for w in wrong]),
     }
+    if segments:
+        what = [happened(error, of_two) for (error, _), of_two in zip(errors, wrong, strict=True)]
+        for segment in segments:
+            values = [p.segments.get(segment) if p.segments else None for p in pairs]
+            columns[SEGMENT_PREFIX + segment] = crossed_column(values, what)
     n = len(pairs)
     return Rows(
         times=np.fromiter((p.known_at for p in pairs), np.int64, n),

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from driftline.contracts.blocks import (
     DUPLICATE_MS,
     NO_WATERMARK,
+    PAIRS,
     WINDOW,
     Block,
     Bundle,
@@ -28,6 +29,7 @@ from driftline.ingest.columns import BlockMaker
 from driftline.ingest.gather import Gathered, Sorted, by_model, gather, halves, sort_out
 from driftline.ingest.ledger import published_ranges
 from driftline.ingest.pairs import Pair, offset_of
+from driftline.ingest.segments import Asked
 from driftline.outgoing import dead_letter_record
 from driftline.registry import ModelKey, ProfileRegistry
 from driftline.runtime.log import Bounds, LogReader, Outgoing, Record
@@ -111,6 +113,7 @@ class IngestStage:
         self._reader = reader
         self._registry = registry
         self._maker = BlockMaker(settings.positive_class, settings.limits)
+        self._asked = Asked(settings.limits, PAIRS)
         self.writes_in_prepare = settings.join
 
     # Taking over
@@ -160,11 +163,11 @@ class IngestStage:
         day = watermark // DAY_MS if watermark > NO_WATERMARK else 0
         meetings = None
         if self._settings.join and events:
-            asked = halves(batch, gathered, self._settings.blocks_partitions)
+            asked = halves(batch, gathered, self._settings.blocks_partitions, self._asked)
             meetings = await self._store.join(day, asked) if asked else ()
             if day > state.tidied:
                 await self._tidy(day, batch.partition)
-        sorted_out = sort_out(batch, gathered, meetings)
+        sorted_out = sort_out(batch, gathered, meetings, self._asked)
         predictions = by_model(sorted_out.predictions)
         keys = {*predictions, *((p.model, p.version) for p in (*sorted_out.pairs, *state.carried))}
         return Prepared(gathered, sorted_out, predictions, self._registry.epochs_of(keys), watermark, tail)

@@ -36,6 +36,10 @@ METRICS: Final[Mapping[str, tuple[str, str, Kind, bool]]] = {
     "loss": ("pairs", "loss", "mean", False),
     "positive_rate": ("predictions", "prediction", "positive", False),
     "positive_rate_ratio": ("predictions", "", "ratio", False),
+    "accuracy_ratio": ("pairs", "", "ratio", False),
+    "recall_ratio": ("pairs", "", "ratio", False),
+    "false_positive_rate_ratio": ("pairs", "", "ratio", False),
+    "precision_ratio": ("pairs", "", "ratio", False),
     "category_share": ("predictions", "", "is", False),
     "missing_share": ("predictions", "", "missing", False),
     "share_above": ("predictions", "", "above", False),
@@ -161,9 +165,9 @@ class LimitRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return fnmatchcase(model, self.model)
 
 
-def segments_of(limits: Iterable[LimitRule]) -> tuple[str, ...]:
-    """The segments that limits compare: of these, decisions are counted."""
-    return tuple(sorted({rule.segment for rule in limits if rule.segment}))
+def segments_of(limits: Iterable[LimitRule], stream: str) -> tuple[str, ...]:
+    """The segments that limits compare on a stream: of these, what happened is counted."""
+    return tuple(sorted({rule.segment for rule in limits if rule.segment and rule.stream == stream}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""A hard limit on a ratio between segments: does one group get less than so much of another's share of positives?
+"""A hard limit on a ratio between segments: has one group less than so much of another's share?
 
 `{metric: positive_rate_ratio, segment: sex, at_least: 0.8}`: of any two values of the segment, the share of positive
-predictions of the one is at least 0.8 times that of the other. The guarantee is that of `share_ratio`, within the
+predictions of the one is at least 0.8 times that of the other. `recall_ratio` says so of the shares of positive
+outcomes that were found, and so on (`segments.SHARES`). The guarantee is that of `share_ratio`, within the
 budget that limits share: while every pair of groups keeps its ratio, no more false alarms than that, however many
 groups there are. A group is a value of the segment that the reference knows (`segments`).
 
@@ -23,7 +24,7 @@ from driftline.stats.change import Change
 from driftline.stats.limit_rules import LimitRule
 from driftline.stats.questions import printable
 from driftline.stats.section import Section
-from driftline.stats.segments import groups_of
+from driftline.stats.segments import SHARES, groups_of
 from driftline.stats.share_ratio import ShareRatio
 from driftline.stats.witness import Witness
 from driftline.stats.wording import moment
@@ -33,38 +34,39 @@ USUAL_ROWS: Final = 1_000.0
 
 
 class RatioLimit:
-    """One limit. `positive` of `rows`, by group: what has been seen so far, for people."""
+    """One limit. `good` of `rows`, by group: what has been seen so far, for people."""
 
     def __init__(self, rule: LimitRule, section: Section, at: int) -> None:
         self.rule = rule
         self.at = at
         column = section.columns[at]
-        self.groups = groups_of(section.grid.columns[at].categories, column.fine_counts)
+        self.categories = section.grid.columns[at].codes
+        self.groups = groups_of(section.grid.columns[at].categories, column.fine_counts, SHARES[rule.metric])
         self.why_not = ""
         if len(self.groups.names) < 2:
-            self.why_not = f"the reference holds decisions on fewer than two values of {rule.segment}"
+            self.why_not = f"the reference holds what it is about for fewer than two values of {rule.segment}"
         held = self.groups.rows @ column.fine_counts
-        good = self.groups.positive @ column.fine_counts
+        good = self.groups.good @ column.fine_counts
         self.ratio = ShareRatio(rule.level, good.astype(np.float64), held.astype(np.float64))
-        self.witness = max(
-            (w for w in column.witnesses if w.form == "is"), key=lambda w: w.inflation(USUAL_ROWS), default=None
-        )
+        compared = set(column.coarse_map[self.groups.rows.any(axis=0)].tolist())
+        theirs = (w for w in column.witnesses if w.form == "is" and w.bin in compared)
+        self.witness = max(theirs, key=lambda w: w.inflation(USUAL_ROWS), default=None)
         self.waited = 0
-        self.positive, self.rows = np.zeros_like(held), np.zeros_like(held)
+        self.good, self.rows = np.zeros_like(held), np.zeros_like(held)
         self.row_worth = 1.0
         """The part of an independent row that a row was worth in the last pane."""
 
     def take(self, counts: PaneCounts, start: int, dt: float) -> bool:
         """A pane, `dt` (days of traffic, or events) after the last that had rows of a group. False: it has none."""
         rows = self.groups.rows @ counts.counts[self.at]
-        n = int(rows.sum())
-        if not n:
+        if not rows.any():
             return False
-        positive = self.groups.positive @ counts.counts[self.at]
-        self.positive += positive
+        good = self.groups.good @ counts.counts[self.at]
+        n = int(counts.counts[self.at, : self.categories].sum())  # what varies together: more than what is compared
+        self.good += good
         self.rows += rows
         self.row_worth = 1.0 if self.witness is None else min(1.0, 1.0 / (n * self.witness.inflation(n)))
-        self.ratio.hear(positive, rows, self.row_worth, start, dt)
+        self.ratio.hear(good, rows, self.row_worth, start, dt)
         return True
 
     @property
@@ -110,12 +112,12 @@ class RatioLimit:
             time=end,
             onset=since,
             sentence=(
-                f"{rule.subject}: the ratio of positive rates is {verdict} its limit of at least {rule.level:g}: "
+                f"{rule.subject}: the {rule.words} is {verdict} its limit of at least {rule.level:g}: "
                 f"{value:.2f} ({low:.2f} to {high:.2f}), {percent(good / n)} of {n:,.0f} with {one} against "
                 f"{percent(others_good / others_n)} of {others_n:,.0f} with {other}, since {moment(since)}."
             ),
             effect=Effect(
-                witness=f"positive rate of {one} over that of {other}",
+                witness=f"{rule.words.removesuffix(' ratio')} of {one} over that of {other}",
                 reference=rule.level,
                 current=Estimate(value=value, low=low, high=high, unit="value"),
             ),
@@ -134,7 +136,7 @@ class RatioLimit:
             return f"{rule.monitor}: not judged: {self.why_not}"
         shares = [
             f"{printable(name)} {percent(good / n)} of {n:,}" if n else f"{printable(name)} nothing"
-            for name, good, n in zip(self.groups.names, self.positive.tolist(), self.rows.tolist(), strict=True)
+            for name, good, n in zip(self.groups.names, self.good.tolist(), self.rows.tolist(), strict=True)
         ]
         return (
             f"{rule.monitor}: {'beyond it, ' if self.alarm else ''}so far {', '.join(shares)}; from "
@@ -143,13 +145,13 @@ class RatioLimit:
 
     def to_state(self) -> dict[str, Any]:
         """For `codec.pack_arrays`; equal states give equal bytes."""
-        so_far = {"waited": self.waited, "positive": self.positive, "rows": self.rows, "worth": self.row_worth}
+        so_far = {"waited": self.waited, "good": self.good, "rows": self.rows, "worth": self.row_worth}
         return {**so_far, "alarm": self.alarm, "ratio": self.ratio.to_state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on where `to_state` left off. Raises KeyError, TypeError or ValueError for what is none."""
         self.waited, self.row_worth = int(state["waited"]), float(state["worth"])
-        self.positive[:], self.rows[:] = state["positive"], state["rows"]
+        self.good[:], self.rows[:] = state["good"], state["rows"]
         self.ratio.restore(state["ratio"])
 
 
