@@ -217,7 +217,7 @@ def test_the_decisions_are_no_monitor_and_cost_no_budget() -> None:
 
 
 def test_without_the_limit_blocks_hold_no_decisions_and_nothing_is_missed() -> None:
-    """The reference has the column, and events no longer do. Mutation: `limited_only` False in `SchemaRules`."""
+    """The reference has the column, and events no longer do. Mutation: `unwatched` False in `SchemaRules`."""
     from driftline.stats.monitors import ModelMonitors
 
     plain = DetectionSettings(season="none", multivariate=False)
