@@ -63,6 +63,33 @@ def test_row_46_a_call_under_way_ends_and_is_not_repeated_by_the_successor() -> 
     in_virtual_time(story())
 
 
+@pytest.mark.parametrize("meanwhile", ["another", "none"])
+def test_row_46_a_second_reload_waits_for_the_same_call(meanwhile: str) -> None:
+    """The one that the first reload brings has not begun yet, or the receiver was taken out and is back.
+
+    Mutations: in Senders._start wait for nobody, or only for the sender before; what is under way is told twice."""
+
+    async def story() -> None:
+        world, former, between, last = World(QUIET, TO_CHAT), Slow(), StandIn(), StandIn()
+        process = await holding(world, signal(model="a"), signal(model="b"))
+        senders = Senders({"chat": sender(process, former)})
+        running = asyncio.create_task(senders.run())
+        await former.began.wait()
+        async with process.worker.between:
+            if meanwhile == "another":
+                senders.replace({"chat": sender(process, between)})
+                await asyncio.sleep(0.1)
+            else:
+                senders.replace({})
+            senders.replace({"chat": sender(process, last)})
+        await asyncio.sleep(5)
+        assert (former.told, between.told, last.told) == (["a:open"], [], ["b:open"])
+        assert not len(process.worker.outbox)
+        await ended(running)
+
+    in_virtual_time(story())
+
+
 def test_row_46_what_is_retried_goes_to_the_new_one_at_once() -> None:
     """Mutation: wait for the former one to give up in Senders.replace; it has an hour left."""
 

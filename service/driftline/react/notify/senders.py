@@ -22,7 +22,7 @@ class Senders:
     def __init__(self, senders: Mapping[str, Runs]) -> None:
         self._senders = dict(senders)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: dict[str, set[asyncio.Task[None]]] = {}
         self._replaced = asyncio.Event()
         self._running = False
 
@@ -41,7 +41,7 @@ class Senders:
                         task.result()
         finally:
             self._running = False
-            await _ended({*self._tasks.values(), *self._leaving})
+            await _ended({*self._tasks.values(), *(task for tasks in self._leaving.values() for task in tasks)})
             self._tasks.clear()
 
     def replace(self, senders: Mapping[str, Runs]) -> None:
@@ -52,22 +52,26 @@ class Senders:
         for name, task in list(self._tasks.items()):
             if self._senders.get(name) is not former[name]:
                 task.cancel()
-                self._leaving.add(task)
-                task.add_done_callback(self._leaving.discard)
+                leaving = self._leaving.setdefault(name, set())
+                leaving.add(task)
+                task.add_done_callback(leaving.discard)
                 del self._tasks[name]
-                if name in self._senders:
-                    self._tasks[name] = asyncio.create_task(_after(task, self._senders[name]))
+        self._leaving = {name: leaving for name, leaving in self._leaving.items() if leaving}
         self._start()
         self._replaced.set()
 
     def _start(self) -> None:
         for name, sender in self._senders.items():
             if name not in self._tasks:
-                self._tasks[name] = asyncio.create_task(sender.run())
+                # All of them: the one before may itself still wait for its own, and a name may have been gone for a
+                # moment.
+                leaving = frozenset(self._leaving.get(name, ()))
+                self._tasks[name] = asyncio.create_task(_after(leaving, sender))
 
 
-async def _after(former: asyncio.Task[None], sender: Runs) -> None:
-    await asyncio.wait({former})
+async def _after(leaving: frozenset[asyncio.Task[None]], sender: Runs) -> None:
+    if leaving:
+        await asyncio.wait(leaving)
     await sender.run()
 
 
