@@ -108,6 +108,21 @@ def test_row_46_what_is_retried_goes_to_the_new_one_at_once() -> None:
     in_virtual_time(story())
 
 
+async def test_row_46_a_reload_between_looking_and_calling_keeps_the_thread() -> None:
+    """Mutation: ask for the receipt in Sender._call; the outbox has none until the state is loaded again."""
+    world, chat = World(QUIET, TO_CHAT), StandIn()
+    process = await holding(world, signal())
+    kept = sender(process, chat)
+    await kept.round()
+    await holding_on(world, process, signal("error:rate", 2, "resolved", at=HOUR))
+    sending = asyncio.create_task(kept.round())
+    await asyncio.sleep(0)
+    assert not chat.told[1:], "it has looked, and not called yet"
+    process.worker.reconfigure(WorkerSettings(TOPICS, replace(QUIET, routes=TO_CHAT), TO_CHAT))
+    await sending
+    assert (chat.told, chat.threads) == (["m:open", "m:resolved"], [None, "thread-1"])
+
+
 def test_row_46_who_is_called_as_before_is_not_disturbed() -> None:
     """Mutation: replace every sender in Senders.replace; the pager is called before it asked to be."""
 

@@ -121,14 +121,16 @@ class Sender:
             await self._rate.turn()
         if not self._worker.active or not self._worker.outbox.holds(self._receiver, name, one.id):
             raise Overtaken(one.id)
-        self._in_hand = asyncio.create_task(self._call(name, one))
+        # The receipt now: a reload before the call begins empties the outbox until the state is loaded again.
+        receipt = self._worker.outbox.receipt(self._receiver, one.key)
+        self._in_hand = asyncio.create_task(self._call(name, one, receipt))
         await asyncio.shield(self._in_hand)
 
-    async def _call(self, name: str, one: Notification) -> None:
+    async def _call(self, name: str, one: Notification, receipt: str | None) -> None:
         """Send, and mark what was taken."""
         try:
             async with asyncio.timeout(self._settings.give_up_s):
-                receipt = await self._channel.send(one, self._worker.outbox.receipt(self._receiver, one.key))
+                receipt = await self._channel.send(one, receipt)
         except TimeoutError:
             raise TryLater("it does not come to an end") from None
         self._observer.notified(self._receiver, one.id, "sent", "")
