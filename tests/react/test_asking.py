@@ -86,6 +86,40 @@ def test_data_that_break_again_defer_it_again() -> None:
     assert brief(run.take(tick(2 * DAY + 8 * HOUR)))[-1:] == ["error_alarm"]
 
 
+def test_another_version_that_is_in_alarm_waits_as_long() -> None:
+    """The one that would have asked first comes back by itself. Mutation: `draft.model(model).deferral = None` in
+    `asking.follow` as soon as nobody asks; the other version asks at the first tick after the end."""
+    run = broken()
+    run.take(signal("error:rate", version="2", at=2 * MINUTE), tick(HOUR))
+    run.take(signal(BROKEN, 2, "resolved", at=2 * HOUR), signal("error:rate", 2, "resolved", at=2 * HOUR + 1))
+    assert not requests(run.take(tick(2 * HOUR + MINUTE), tick(8 * HOUR)))
+    (request,) = requests(run.take(tick(8 * HOUR + MINUTE)))
+    assert request.version == "2"
+    assert run.notes.count("retraining.deferred") == 2
+
+
+def test_errors_whose_labels_come_after_the_end_wait_as_long() -> None:
+    """Mutation: remember nothing in `asking.follow` while nobody asks; the alarm asks at once, on what was broken."""
+    run = Told(SETTINGS)
+    run.take(signal(BROKEN), tick(HOUR), signal(BROKEN, 2, "resolved", at=2 * HOUR), tick(2 * HOUR + MINUTE))
+    assert not requests(run.take(signal("error:rate", at=3 * HOUR), tick(8 * HOUR)))
+    shown = standing(run, "performance").deferred
+    assert shown is not None and shown.endswith(f"if this lasts until {moment(T0 + 8 * HOUR + MINUTE)}.")
+    (request,) = requests(run.take(tick(8 * HOUR + MINUTE)))
+    assert "Leave out what came from" in request.window.why
+    assert run.state.models["m"].deferral is None
+
+
+def test_errors_a_cool_down_after_the_end_ask_at_once() -> None:
+    """Mutation: never forget a deferral that nobody has asked in."""
+    run = Told(SETTINGS)
+    run.take(signal(BROKEN), tick(HOUR), signal(BROKEN, 2, "resolved", at=2 * HOUR), tick(2 * HOUR + MINUTE))
+    run.take(tick(8 * HOUR + MINUTE))
+    assert run.state.models["m"].deferral is None
+    (request,) = requests(run.take(signal("error:rate", at=9 * HOUR)))
+    assert "Leave out" not in request.window.why
+
+
 def new_values(witness: str, monitor: str = "features.a:quality", at: int = 0) -> Signal:
     made = signal(monitor, at=at)
     assert made.effect is not None

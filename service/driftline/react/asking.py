@@ -4,14 +4,17 @@ While an incident of quality of the same model is open, whatever is learnt from 
 be unlearnt: no alarm and no schedule asks for a retraining. Values that are merely new, unseen or out of range, are no
 reason: a world that has moved shows them too, and they last until a model has learnt them.
 
-What errors broken data have caused outlast them by the delay of the labels and by what evidence it takes to resolve. So
-after the end the errors have one cool-down's time to come back by themselves; a retraining is asked for if the alarm
-still stands then. People ask when they like.
+What errors broken data have caused outlast them by the delay of the labels and by what evidence it takes to resolve,
+and may be known only then. So after the end the errors have one cool-down's time to come back by themselves, whichever
+version alarms and whether it did so before the end; a retraining is asked for if the alarm still stands then. People
+ask when they like.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+from msgspec.structs import replace
 
 from driftline.contracts.reactions import Cause, Rule, Witnessed
 from driftline.react.causes import SEGMENTS, column_of
@@ -62,32 +65,48 @@ def broken(known: Model) -> Incident | None:
     return min(spoilt, key=lambda one: (one.opened, one.id), default=None)
 
 
-def defer(draft: Draft, known: Model, version: str, incident: Incident, quality: Incident) -> None:
-    """Remember that `incident` would have asked. Said once, until the incident of quality has ended."""
-    before = known.deferral
-    if before is not None and before.ended is None and before.quality == quality.id:
-        return
-    since = min((w.onset for w in quality.firing.values() if w.onset is not None), default=quality.opened)
-    since = since if before is None else min(since, before.since)
-    draft.model(known.name).deferral = Deferral(version, incident.id, quality.id, since)
-    draft.note("retraining.deferred", model=known.name, version=version, incident=incident.id, quality=quality.id)
-
-
 def follow(draft: Draft, model: str, version: str, asking: Incident | None) -> None:
-    """A deferral lasts as long as what would have asked. Where nothing is broken any more, the cool-down begins."""
+    """Remember what is broken, since when, and until when; and who would have asked meanwhile, which is said once.
+    After the end the cool-down begins for whoever has asked, and for whoever asks before it is over."""
     known = draft.look(model)
-    deferral = known.deferral if known else None
-    if known is None or deferral is None:
+    if known is None:
         return
-    mine = deferral.version == version
-    if deferral.version not in known.versions or (mine and (asking is None or asking.id != deferral.incident)):
+    quality, before = broken(known), known.deferral
+    if before is None and quality is None:
+        return
+    after = _broken_since(before, quality) if quality is not None else before
+    assert after is not None
+    if quality is None and after.ended is None:
+        after = replace(after, ended=draft.now)
+    if after.incident and (
+        after.version not in known.versions
+        or (after.version == version and (asking is None or asking.id != after.incident))
+    ):
+        after = replace(after, version="", incident="")
+    until = None if after.ended is None else after.ended + draft.settings.cooldown_ms
+    if not after.incident and until is not None and draft.now >= until:
         draft.model(model).deferral = None
-    elif deferral.ended is None and broken(known) is None:
-        changed = draft.model(model)
-        changed.deferral = Deferral(
-            deferral.version, deferral.incident, deferral.quality, deferral.since, ended=draft.now
-        )
-        changed.quiet_until = max(changed.quiet_until, draft.now + draft.settings.cooldown_ms)
+        return
+    if not after.incident and asking is not None and known.request is None:
+        after = replace(after, version=version, incident=asking.id)
+        draft.note("retraining.deferred", model=model, version=version, incident=asking.id, quality=after.quality)
+    if after != before:
+        draft.model(model).deferral = after
+    if after.incident and until is not None and until > known.quiet_until and draft.now < until:
+        draft.model(model).quiet_until = until
+
+
+def _broken_since(before: Deferral | None, quality: Incident) -> Deferral:
+    since = _since(quality)
+    if before is None:
+        return Deferral("", "", quality.id, since)
+    if before.ended is None and before.quality == quality.id:
+        return before
+    return Deferral("", "", quality.id, min(since, before.since))
+
+
+def _since(quality: Incident) -> int:
+    return min((w.onset for w in quality.firing.values() if w.onset is not None), default=quality.opened)
 
 
 def deferred(draft: Draft, model: str, version: str, incident: Incident) -> str | None:
@@ -116,8 +135,7 @@ def spoilt(known: Model, now: int) -> str:
     """What of a training window is not worth learning from, in words; empty where all is."""
     deferral, quality = known.deferral, broken(known)
     if quality is not None:
-        since = min((w.onset for w in quality.firing.values() if w.onset is not None), default=quality.opened)
-        since = since if deferral is None else min(since, deferral.since)
+        since = _since(quality) if deferral is None else min(_since(quality), deferral.since)
         return f" Leave out what has come since {moment(since)}: the incident of quality {quality.id} is open."
     if deferral is not None:
         ended = now if deferral.ended is None else deferral.ended

@@ -23,7 +23,7 @@ from driftline.contracts.reactions import (
     content_id,
 )
 from driftline.contracts.records import Effect, Severity
-from driftline.react.asking import broken, defer, follow, incident_that_asks, spoilt
+from driftline.react.asking import broken, follow, incident_that_asks, spoilt
 from driftline.react.causes import by_gravity, column_of
 from driftline.react.draft import Draft
 from driftline.react.incident import Incident
@@ -57,11 +57,7 @@ def consider(draft: Draft, model: str, version: str) -> None:
     if known is None or found is None or known.request is not None:
         return
     rule, incident = found
-    quality = broken(known)
-    if quality is not None:
-        defer(draft, known, version, incident, quality)
-        return
-    if _forbidden(draft, known) is not None:
+    if broken(known) is not None or _forbidden(draft, known) is not None:
         return
     ranked = by_gravity(incident.firing.values())
     _ask(draft, model, version, rule, incident.id, ranked[0].sentence, incident)

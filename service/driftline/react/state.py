@@ -76,8 +76,9 @@ class Request(msgspec.Struct):
 
 
 class Deferral(msgspec.Struct, frozen=True):
-    """A retraining that the `incident` of a version would have asked for, but for the incident of `quality`. `since`:
-    onset of what is broken; `ended`: when nothing was any more."""
+    """What a model would learn from is broken, by the incident of `quality`, or was less than a cool-down ago. `since`:
+    onset of what is broken; `ended`: when nothing was any more. `incident` of a `version`: the one that would have
+    asked for a retraining; empty where none has yet."""
 
     version: str
     incident: str
