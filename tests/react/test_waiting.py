@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from driftline.react.notify.notification import Refused
 from driftline.react.routes import Fits, Route, RouteTable
 from driftline.react.settings import ReactSettings, Timing
+from faults.traps import Killed
 from react.making import HOUR, by_hand, signal, tick, told
 from react.sending import QUIET, TO_BOTH, TO_CHAT, failing, holding, holding_on, sender
 from react.stand_in import StandIn
-from react.world import World
+from react.world import World, kill
 
 
 async def test_requests_deployments_and_digests_are_told_to_whom_they_are_meant_for() -> None:
@@ -65,6 +68,28 @@ async def test_too_many_give_way_and_that_is_counted() -> None:
     assert len(process.notes.of("dropped")) == 2
     fresh = await holding(world)
     assert fresh.worker.outbox.oldest("chat") == process.worker.outbox.oldest("chat")
+
+
+@pytest.mark.parametrize("point", ["before_commit", "after_commit"])
+async def test_row_46_what_waits_for_a_receiver_that_is_renamed_is_told(point: str) -> None:
+    """By the new name, in its order, and nobody who knows of it is told again, killed in the middle or not.
+
+    Mutations: leave out `hand_over` in ReactWorker._owned (nobody is ever told); no `before` in it (pager twice)."""
+    world = World(QUIET, TO_BOTH)
+    former = await holding(world, signal(), signal("error:rate", 2, "resolved", at=HOUR))
+    await sender(former, StandIn(), "pager").round()
+    world.routes = RouteTable(("team", "pager"), (Route("all", ("team", "pager")),))
+    killed = world.process()
+    killed.traps.set(point, kill)
+    with pytest.raises(Killed):
+        await killed.worker.ensure()
+    team, pager = StandIn(), StandIn()
+    process = await holding(world)
+    await sender(process, team, "team").round()
+    await sender(process, pager, "pager").round()
+    assert (team.told, pager.told) == (["m:open", "m:resolved"], [])
+    assert not process.notes.of("dropped") and not len(process.worker.outbox)
+    assert (await holding(world)).worker.outbox.counts() == {"team": 0, "pager": 0}
 
 
 async def test_what_waits_for_a_receiver_that_is_gone_is_said() -> None:

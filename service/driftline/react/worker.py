@@ -30,7 +30,7 @@ from driftline.react.core import Message, Question, questions, react
 from driftline.react.delivery import delivered, unconfigured
 from driftline.react.draft import Reaction
 from driftline.react.made import Made
-from driftline.react.notify.addressing import tell
+from driftline.react.notify.addressing import hand_over, tell
 from driftline.react.notify.notification import Notification
 from driftline.react.notify.outbox import Outbox
 from driftline.react.observe import ReactObserver
@@ -255,9 +255,9 @@ class ReactWorker:
         if pending:
             await self._writer.publish(pending)
         bounds = {role: await bounds_of(self._reader, self._topics.read(role)) for role in ROLES}
-        for one in loaded.dropped:
-            self._observer.dropped(one.receiver, one.id)
         made = self._made(state or State(rebuilding=True))
+        for one in hand_over(loaded.dropped, self._settings.routes, made.edit):
+            self._observer.dropped(one.receiver, one.id)
         if state is None:
             made.state.positions = {role: bounds[role].begin for role in ROLES}
         await self._say_loss(made, bounds, new=state is None)

@@ -28,6 +28,21 @@ def tell(reaction: Reaction, message: Message | None, table: RouteTable, edit: E
         edit.put(_change(message, table))
 
 
+def hand_over(gone: Sequence[Notification], table: RouteTable, edit: Edit) -> list[Notification]:
+    """Alerts that wait for receivers there are no more go to those whom the routes name now, unless they have heard of
+    the incident, or are about to. Returns what is not sent to anybody for it."""
+    knew: dict[str, frozenset[str]] = {}
+    lost: list[Notification] = []
+    for one in gone:
+        before = knew.setdefault(one.key, frozenset(edit.told(one.key)))
+        made = [] if one.alert is None else _alert(one.alert, table, edit)
+        fresh = [another for another in made if another.receiver not in before]
+        edit.put(fresh)
+        if not fresh:
+            lost.append(one)
+    return lost
+
+
 def _alert(alert: Alert, table: RouteTable, edit: Edit) -> list[Notification]:
     """One that is held is told to nobody. One that cannot be routed is told to everybody: better too often."""
     if alert.held is not None:
