@@ -3,8 +3,9 @@
 1. *read* file, environment and command line again, as at the start;
 2. *refuse* what needs a restart (`config/tree.py` knows), each setting by its name;
 3. *prepare* every part: read the files of secrets, make the channels. Whatever is wrong is found by here, nothing has
-   been changed so far, and the former configuration stays in force;
-4. *wait* until react is between two messages;
+   been changed so far, and the former configuration stays in force. So far all is done in a thread: a file that does
+   not come (a server of files that is away, a pipe) holds up nothing, and is a mistake like another;
+4. *wait* until react is between two messages, and say so where that takes long;
 5. *apply* all parts. None of them waits or fails, so nobody ever sees a half of it.
 """
 
@@ -14,7 +15,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Protocol, TextIO
+from typing import Final, NamedTuple, Protocol, TextIO
 
 from driftline.clock import Clock
 from driftline.config.model import Config
@@ -24,6 +25,8 @@ from driftline.receivers import file_secrets
 from driftline.telemetry import Metrics, log, setup
 
 Apply = Callable[[], None]
+READ_S: Final = 20.0
+WAITS_S: Final = 5.0
 SUCCESSFUL = "driftline_config_last_reload_successful"
 SUCCEEDED_AT = "driftline_config_last_reload_success_timestamp_seconds"
 
@@ -32,8 +35,15 @@ class Part(Protocol):
     """What goes by the configuration and can go by another one."""
 
     def prepare(self, config: Config) -> Apply:
-        """What puts `config` into force here. Changes nothing itself; Misconfigured where it cannot be."""
+        """What puts `config` into force here. Changes nothing itself; Misconfigured where it cannot be. Called in a
+        thread."""
         ...
+
+
+class _Prepared(NamedTuple):
+    config: Config
+    settings: list[str]
+    applies: list[Apply]
 
 
 class Reloader:
@@ -54,6 +64,7 @@ class Reloader:
         self._clock = clock
         self._parts = parts
         self._between = between or nullcontext()
+        self._reading: asyncio.Task[_Prepared] | None = None
 
     async def run(self, asked: asyncio.Event) -> None:
         """Reload whenever `asked` is set, until cancelled."""
@@ -65,21 +76,41 @@ class Reloader:
     async def reload(self) -> bool:
         """Whether what is given now is in force."""
         try:
-            config = await asyncio.to_thread(self._read)
-            differ = changed(self._config, config)
-            _refuse_restart([".".join(path) for path in differ if not is_live(path)])
-            applies = [part.prepare(config) for part in self._parts]
+            config, settings, applies = await self._prepared()
         except Misconfigured as error:
             return self._refused(str(error).splitlines())
         except Exception as error:  # noqa: BLE001 - a defect of ours: nothing is changed yet, and whoever asked is answered
             return self._refused([f"{type(error).__name__} while reading it"])
-        async with self._between:
-            for apply in applies:
-                apply()
-            self._config = config
+        waits = asyncio.get_running_loop().call_later(WAITS_S, log, "config.waiting")
+        try:
+            async with self._between:
+                for apply in applies:
+                    apply()
+                self._config = config
+        finally:
+            waits.cancel()
         in_force(self._metrics, self._clock)
-        log("config.reloaded", settings=[".".join(path) for path in differ])
+        log("config.reloaded", settings=settings)
         return True
+
+    async def _prepared(self) -> _Prepared:
+        """Misconfigured also where the files do not come. What comes later is read again by then."""
+        if self._reading is not None and not self._reading.done():
+            raise Misconfigured("a file of an earlier reload is still being read; reload again when it can be")
+        self._reading = asyncio.create_task(asyncio.to_thread(self._prepare))
+        try:
+            async with asyncio.timeout(READ_S):
+                return await asyncio.shield(self._reading)
+        except TimeoutError:
+            raise Misconfigured(f"its files could not be read within {READ_S:g} s") from None
+
+    def _prepare(self) -> _Prepared:
+        config = self._read()
+        differ = changed(self._config, config)
+        _refuse_restart([".".join(path) for path in differ if not is_live(path)])
+        return _Prepared(
+            config, [".".join(path) for path in differ], [part.prepare(config) for part in self._parts]
+        )
 
     def _refused(self, mistakes: Sequence[str]) -> bool:
         self._metrics.set(SUCCESSFUL, 0)

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from driftline import reloading
 from driftline.config import Config, load
 from driftline.config.tree import changed, is_live
 from driftline.config.tree import settings as declared
@@ -220,6 +222,44 @@ async def test_a_defect_in_reading_is_answered_too(site: Site) -> None:
                 await asyncio.sleep(0.01)
     running.cancel()
     assert site.events("config.refused")[0]["mistakes"] == ["RecursionError while reading it"]
+
+
+async def test_row_46_a_file_that_does_not_come_holds_up_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe that nobody writes to. Messages are taken meanwhile, and whoever asked is answered.
+
+    Mutations: prepare outside the thread in Reloader._prepared (the test hangs); no look at `_reading`."""
+    monkeypatch.setattr(reloading, "READ_S", 0.2)
+    site.secret.unlink()
+    os.mkfifo(site.secret)
+    assert not await site.reloader.reload()
+    assert not await site.reloader.reload()
+    pipe = os.open(site.secret, os.O_RDWR)
+    site.secret.unlink()
+    site.rotate(ROTATED)
+    os.write(pipe, f"{site.hook.base}/late".encode())
+    os.close(pipe)
+    await asyncio.gather(site.reloader._reading or asyncio.sleep(0), return_exceptions=True)
+    mistakes = [event["mistakes"] for event in site.events("config.refused")]
+    assert mistakes[0] == ["its files could not be read within 0.2 s"]
+    assert "still being read" in mistakes[1][0]
+    assert await site.tell(signal()) == [f"/{FORMER}"]
+    assert await site.reloader.reload()
+    assert await site.tell(signal(model="n")) == [f"/{ROTATED}"]
+
+
+async def test_a_reload_that_waits_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: no `call_later` in Reloader.reload."""
+    monkeypatch.setattr(reloading, "WAITS_S", 0.05)
+    async with site.process.worker.between:
+        waiting = asyncio.create_task(site.reloader.reload())
+        async with asyncio.timeout(10):
+            while not site.events("config.waiting"):  # noqa: ASYNC110 - a timer says it
+                await asyncio.sleep(0.01)
+        assert not site.events("config.reloaded")
+    assert await waiting
+    assert [len(site.events(name)) for name in ("config.waiting", "config.reloaded")] == [1, 1]
 
 
 async def test_what_is_asked_for_while_reloading_is_not_missed(site: Site) -> None:

@@ -37,6 +37,11 @@ EVENTS: Final = (
         "config.reloaded", INFO, "The configuration was read again and is in force; `settings` are what changed."
     ),
     Event(
+        "config.waiting",
+        INFO,
+        "The configuration was read again; it takes effect when the message in hand, which is being repeated, is done.",
+    ),
+    Event(
         "config.refused", ERROR, "A reload was refused, for `mistakes`; the former configuration stays in force."
     ),
     Event("state.lost", ERROR, "The store has forgotten or rolled back our state; it is rebuilt from the log."),
