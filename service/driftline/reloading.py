@@ -23,6 +23,7 @@ from driftline.config.tree import changed, is_live
 from driftline.errors import Misconfigured
 from driftline.receivers import file_secrets
 from driftline.telemetry import Metrics, log, setup
+from driftline.telemetry.logs import MAX_ITEMS
 
 Apply = Callable[[], None]
 READ_S: Final = 20.0
@@ -114,6 +115,9 @@ class Reloader:
 
     def _refused(self, mistakes: Sequence[str]) -> bool:
         self._metrics.set(SUCCESSFUL, 0)
+        if len(mistakes) > MAX_ITEMS:
+            more = len(mistakes) - MAX_ITEMS + 1
+            mistakes = [*mistakes[: MAX_ITEMS - 1], f"  and {more} more, which `driftline config check` lists"]
         log("config.refused", mistakes=mistakes)
         return False
 

@@ -160,6 +160,24 @@ async def test_row_46_a_mistake_changes_nothing(site: Site, how: str) -> None:
     assert await site.tell(signal(model="n")) == [f"/{ROTATED}"]
 
 
+async def test_mistakes_that_are_too_many_for_a_line_are_counted(site: Site) -> None:
+    """Mutation: leave the count out of Reloader._refused; nobody knows that there are more."""
+    site.write(react={f"k{number}": 1 for number in range(50)})
+    assert not await site.reloader.reload()
+    (refused,) = site.events("config.refused")
+    assert "50 mistakes" in refused["mistakes"][0]
+    assert refused["mistakes"][-1] == "  and 32 more, which `driftline config check` lists"
+
+
+@pytest.mark.parametrize("more", ["\nhttps://second/line", " x", "\x01"])
+async def test_an_address_that_cannot_be_called_is_refused(site: Site, more: str) -> None:
+    """Mutation: leave out `isprintable` in `http_url`; it is found when the first alarm cannot be told."""
+    site.rotate(f"{ROTATED}{more}/")
+    assert not await site.reloader.reload()
+    assert "without spaces" in site.events("config.refused")[0]["mistakes"][0]
+    assert "canary" not in site.heard.getvalue()
+
+
 async def test_what_needs_a_restart_is_named_and_nothing_else(site: Site) -> None:
     site.file.write_text(BROKEN["what needs a restart"][0])
     assert not await site.reloader.reload()

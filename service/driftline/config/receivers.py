@@ -18,11 +18,14 @@ def http_url(value: Address) -> Address:
     """ValueError for what is no address of a server, without repeating it."""
     if value is None:
         return value
+    text = value if isinstance(value, str) else value.get_secret_value()
     try:
-        parts = urlsplit(value if isinstance(value, str) else value.get_secret_value())
+        parts = urlsplit(text)
         port_ok = parts.port is None or parts.port > 0
     except ValueError:
         raise ValueError("write https://host/path") from None
+    if not text.isprintable() or " " in text:  # urlsplit passes over line ends, and no server can be called by them
+        raise ValueError("write https://host/path, on one line and without spaces")
     if parts.scheme not in {"https", "http"} or not parts.hostname or not port_ok:
         raise ValueError("write https://host/path")
     return value
