@@ -185,6 +185,17 @@ def test_what_is_remembered_is_bounded() -> None:
     assert edit.told("3") == ["chat"]
 
 
+def test_row_46_a_limit_that_has_become_less_holds() -> None:
+    """What only brings up to date goes first, then the oldest. Mutation: one gives way in Edit.put; eight wait."""
+    kept = Kept(Outbox(("chat", "pager"), 8))
+    kept.put(*(told(f"{number}", incident=f"i{number}") for number in range(7)))
+    kept.put(told("u", "updated", incident="i9"))
+    kept.box.limit = 3
+    kept.put(told("8", incident="i8"))
+    assert kept.waiting() == ["5", "6", "8"]
+    assert kept.dropped == ["u", "0", "1", "2", "3", "4"]
+
+
 def test_what_cannot_be_read_or_has_no_receiver_is_named() -> None:
     kept = Kept()
     kept.put(told("a"), told("a", receiver="pager"))

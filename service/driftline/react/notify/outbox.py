@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -165,8 +166,7 @@ class Edit:
             line.put(name, one)
             self._write(name, _encoder.encode(one))
             self.fresh.add(one.receiver)
-            if len(line.waiting) > self._limit:
-                first = next((n for n, w in line.waiting.items() if _passing(w)), next(iter(line.waiting)))
+            for first in _give_way(line.waiting, len(line.waiting) - self._limit):
                 self.dropped.append(self._remove(one.receiver, first))
 
     def settle(self, name: str, one: Notification, taken: bool, receipt: str | None, now: int) -> None:
@@ -233,6 +233,15 @@ def _field(receiver: str, key: str) -> str:
     """Keys may be anything, so they are hashed."""
     digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
     return f"{HEARD}{receiver}:{digest}"
+
+
+def _give_way(waiting: Mapping[str, Notification], surplus: int) -> list[str]:
+    """Several where the limit has become less by a reload."""
+    if surplus <= 0:
+        return []
+    passing = (name for name, one in waiting.items() if _passing(one))
+    others = (name for name, one in waiting.items() if not _passing(one))
+    return list(islice(chain(passing, others), surplus))
 
 
 def _passing(one: Notification) -> bool:
