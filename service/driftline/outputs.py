@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -16,10 +17,12 @@ NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put `data` into a file. Misconfigured where that cannot be; then what it held before is in it still. What is no
-    file (a pipe, `/dev/stdout`) is written to as it is."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Put `data` into a file. Misconfigured where that cannot be; then what it held before is in it still, and who may
+    read it is as before. What is no file (a pipe, `/dev/stdout`) is written to as it is."""
     try:
+        # A link may lead to another disk, onto which nothing can be renamed from here.
+        file_itself = Path(os.path.realpath(path))
+        beside = file_itself.with_name(f".driftline-{os.getpid()}.part")
         if path.exists() and not path.is_file():
             path.write_bytes(data)
             return
@@ -28,7 +31,9 @@ def write_whole(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(path.resolve())
+                if file_itself.exists():
+                    os.fchmod(file.fileno(), stat.S_IMODE(file_itself.stat().st_mode))
+            beside.replace(file_itself)
         finally:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)

@@ -87,6 +87,34 @@ def test_a_link_goes_on_being_one(tmp_path: Path) -> None:
         write_whole(tmp_path / "none" / "file", b"x")
 
 
+def test_who_may_read_a_file_is_as_before_and_a_long_name_is_no_matter(tmp_path: Path) -> None:
+    """Mutations: no `fchmod` in `write_whole`; the name of the file in that of the one beside it."""
+    path = tmp_path / ("n" * 255)
+    path.write_bytes(b"former")
+    path.chmod(0o600)
+    write_whole(path, b"new")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o600)
+
+
+def test_a_link_may_lead_to_another_directory(tmp_path: Path) -> None:
+    """Which may be on another disk. Mutation: `path.with_name` in `write_whole`; it is made beside the link."""
+    there, here = tmp_path / "there", tmp_path / "here"
+    there.mkdir()
+    here.mkdir()
+    (there / "file").write_bytes(b"former")
+    (here / "link").symlink_to(there / "file")
+    seen: list[list[str]] = []
+
+    def listed(fd: int) -> None:
+        seen.append(sorted(one.name for one in here.iterdir()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", listed)
+        write_whole(here / "link", b"new")
+    assert seen == [["link"]]
+    assert (there / "file").read_bytes() == b"new"
+
+
 def test_row_46_a_file_of_blocks_that_was_cut_short_is_never_taken_for_whole(tmp_path: Path) -> None:
     """Mutation: let OSError through in BlockWriter."""
     path = tmp_path / "cut.blocks"

@@ -10,7 +10,7 @@ from driftline.react import draft
 from driftline.react.slot import SLOT
 from driftline.react.state import MODEL_PREFIX, Model, from_fields
 from react.hearing import AT_ONCE, PATIENTLY, silence
-from react.making import DAY, HOUR, MINUTE, Told, alerts, requests, signal, tick, told
+from react.making import DAY, HOUR, MINUTE, Told, alerts, by_hand, requests, signal, tick, told
 from react.world import POINTS, World, kill
 
 CAP, ROOM = 6, 2
@@ -53,6 +53,22 @@ def test_of_those_judged_the_one_silent_longest_goes_those_not_in_use_before() -
     )
     run.take(*went("new", DAY))
     assert names(run) == {"m7", "m6", "m4", "new"}
+
+
+def test_requests_for_invented_models_come_to_an_end() -> None:
+    """A request is open until it expires, and what its expiry raises until somebody ends it: neither is forgotten.
+
+    Mutation: no `has_room` in `retraining.by_hand`; a writer of commands makes react as large as he likes."""
+    run = Told()
+    for i in range(3 * CAP):
+        run.take(by_hand(f"c-{i}", model=f"invented{i}", version="1"))
+    assert len(run.state.models) == CAP == len(requests(run.said))
+    assert run.notes.count("retraining.declined") == 2 * CAP
+    run.take(signal(model="real"))
+    assert run.state.models["real"].request is not None
+    run.take(tick(10 * DAY), by_hand("c-x", model="invented-x", version="1"))
+    assert "invented-x" not in names(run)
+    assert requests(run.take(by_hand("c-y", model="invented0", version="1")))
 
 
 def test_one_with_something_open_is_never_forgotten() -> None:

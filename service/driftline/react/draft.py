@@ -10,7 +10,7 @@ import msgspec
 
 from driftline.contracts.reactions import Alert, RetrainingRequested
 from driftline.errors import origin
-from driftline.react.forgetting import MAX_MODELS, ROOM, forgettable
+from driftline.react.forgetting import MAX_MODELS, ROOM, forgettable, unsettled
 from driftline.react.settings import ReactSettings
 from driftline.react.state import Model, State, Version, copied
 
@@ -83,6 +83,11 @@ class Draft:
             if former is None:
                 self._make_room()
         return self._models[name]
+
+    def has_room(self) -> bool:
+        """Whether one more model is within the bound, or one could go for it."""
+        names = self.names()
+        return len(names) < MAX_MODELS or any(not unsettled(m) for n in names if (m := self.look(n)) is not None)
 
     def _make_room(self) -> None:
         """None that this message has touched goes."""

@@ -97,6 +97,9 @@ def by_hand(draft: Draft, command: Command) -> None:
     if version is None:
         draft.note("retraining.declined", model=command.model, rule="manual", reason="no version is known")
         return
+    if known is None and not draft.has_room():
+        draft.note("retraining.declined", model=command.model, rule="manual", reason="too many models are open")
+        return
     if not draft.model(command.model).hear(command.id):
         return
     if known is not None and known.request is not None:
