@@ -4,8 +4,8 @@ Names come from signals, which judge bounds (`judge.max_models_per_partition`), 
 `commands`, which nobody does. Never one of which something is open: an incident, the end of one that people have yet to
 hear of, a request in flight, what others are told with. First go those that no signal has ever spoken of,
 without a comparison before those with one, then retired before used ones; among equals the one silent longest, in event
-time. A model that is spoken of again begins anew. So that the bound holds for names that a writer of `commands` invents,
-no request is made by hand of a model that nobody has spoken of once something is open of that many.
+time. A model that is spoken of again begins anew. So that the bound holds for names that a writer of `commands`
+invents, no request is made by hand for a model that nobody has spoken of, once something is open of that many.
 """
 
 from __future__ import annotations
