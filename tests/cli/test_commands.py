@@ -72,6 +72,24 @@ def test_a_refused_configuration_is_a_message_and_exit_code_2(tmp_path: Path) ->
     assert "Traceback" not in result.output
 
 
+def test_config_check_says_what_a_reload_would_refuse_for_a_file_of_secrets(tmp_path: Path) -> None:
+    """Mutation: no `_open_receivers` in `config check`; it calls sound what react then refuses."""
+    file, secret = tmp_path / "driftline.yaml", tmp_path / "hook"
+    file.write_text(
+        f"notify: {{receivers: [{{name: chat, type: slack, url_file: {secret}}},"
+        " {name: mail, type: webhook, url: 'https://canary.example/x'}]}"
+    )
+    for content, said in ((None, "cannot be read"), ("\n", "is empty"), ("canary", "write https://host/path")):
+        if content is not None:
+            secret.write_text(content)
+        result = invoke("config", "check", "-c", str(file))
+        assert result.exit_code == 0
+        assert "react would refuse it: notify.receivers: chat" in result.stderr and said in result.stderr
+        assert "mail" not in result.stderr and "canary" not in result.stderr
+    secret.write_text("https://hooks.example/x")
+    assert not invoke("config", "check", "-c", str(file)).stderr
+
+
 def test_config_check_prints_everything_but_secrets(tmp_path: Path) -> None:
     file = tmp_path / "d.yaml"
     file.write_text("join: {days: 7}\n")
