@@ -148,11 +148,23 @@ class LogPart:
         return apply
 
 
-def heard_hangups() -> asyncio.Event:
-    """Set by each SIGHUP from here on, which would end the process otherwise."""
-    asked = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
-    return asked
+class Hangups:
+    """SIGHUP asks for a reload from here on, which would end the process otherwise; also while there is no loop yet."""
+
+    def __init__(self) -> None:
+        self._early = False
+        signal.signal(signal.SIGHUP, self._note)
+
+    def asked(self) -> asyncio.Event:
+        """Set by each, and by those there have been. For the loop that runs."""
+        asked = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+        if self._early:
+            asked.set()
+        return asked
+
+    def _note(self, signum: int, frame: object) -> None:
+        self._early = True
 
 
 def _refuse_restart(names: Sequence[str]) -> None:

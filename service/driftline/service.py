@@ -18,7 +18,7 @@ from driftline.judge.stage import JudgeStage
 from driftline.judged import Judged
 from driftline.react.metrics import ReactMetrics
 from driftline.registry import ProfileRegistry
-from driftline.reloading import Part, Reloader, heard_hangups, in_force
+from driftline.reloading import Hangups, Part, Reloader, in_force
 from driftline.runtime.kafka_consumer import KafkaConsumer
 from driftline.runtime.kafka_reader import KafkaReader
 from driftline.runtime.kafka_topics import KafkaTopics
@@ -56,11 +56,14 @@ class Service:
         stages: Sequence[StageName],
         read: Callable[[], Config] | None = None,
         parts: Sequence[Part] = (),
+        hangups: Hangups | None = None,
     ) -> None:
-        """`read`: the configuration as it is given now; with it, SIGHUP reloads. `parts`: what goes by it outside."""
+        """`read`: the configuration as it is given now; with it, SIGHUP reloads. `parts`: what goes by it outside.
+        `hangups`: those since the process began."""
         self._config = config
         self._stages = stages
         self._read = read
+        self._hangups = hangups
         self._parts = list(parts)
         self._between: asyncio.Lock | None = None
         self._clock = SystemClock()
@@ -82,7 +85,7 @@ class Service:
             await self._run()
 
     async def _run(self) -> None:
-        asked = heard_hangups() if self._read is not None else asyncio.Event()
+        asked = asyncio.Event() if self._read is None else (self._hangups or Hangups()).asked()
         http = self._config.runtime.http
         health = HealthServer(http.host, http.port, self._metrics, self._progress, self._readiness)
         try:

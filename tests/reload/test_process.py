@@ -53,7 +53,7 @@ async def succeeded(cluster: Cluster) -> str:
 
 
 async def test_row_46_the_process_goes_by_all_of_a_sound_file_and_by_nothing_of_another(cluster: Cluster) -> None:
-    """Mutations: leave out `heard_hangups` in Service (the process ends); apply before `prepare` in Reloader.reload."""
+    """Mutations: leave out `asked` in Service (the process ends); apply before `prepare` in Reloader.reload."""
     async with Service() as hook:
         file, secret = cluster.directory / "driftline.yaml", cluster.directory / "hook"
 

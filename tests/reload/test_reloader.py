@@ -7,6 +7,8 @@ import io
 import json
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -297,6 +299,25 @@ async def test_what_is_asked_for_while_reloading_is_not_missed(site: Site) -> No
         [],
         ["react.update_every_s", "react.retraining.enabled"],
     ]
+
+
+def test_a_hangup_before_there_is_a_loop_is_answered_when_there_is_one() -> None:
+    """While the embedded servers start, or a broker is waited for. Mutation: no `signal.signal` in Hangups."""
+    code = (
+        "import asyncio, os, signal\n"
+        "from driftline.reloading import Hangups\n"
+        "hangups = Hangups()\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+        "async def main():\n"
+        "    asked = hangups.asked()\n"
+        "    assert asked.is_set()\n"
+        "    asked.clear()\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    await asyncio.wait_for(asked.wait(), 10)\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_setting_that_says_nothing_needs_a_restart() -> None:

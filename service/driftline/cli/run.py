@@ -15,7 +15,7 @@ from driftline.cli.topics import create_topics
 from driftline.config import Config, load
 from driftline.config.tree import env_name
 from driftline.errors import Misconfigured
-from driftline.reloading import LogPart
+from driftline.reloading import Hangups, LogPart
 from driftline.runtime.embedded import EmbeddedServers
 from driftline.service import STAGES, Service
 from driftline.wiring import StageName
@@ -39,6 +39,7 @@ def run(
     Run as many processes as there are partitions to share; a killed one loses nothing.
     """
     chosen = _stages(stages)
+    hangups = Hangups()
     with _servers(embedded) as overrides:
 
         def read() -> Config:
@@ -46,7 +47,7 @@ def run(
 
         loaded = read()
         logs = LogPart(loaded, receivers="react" in chosen)
-        asyncio.run(_run(Service(loaded, chosen, read, [logs]), loaded if embedded else None))
+        asyncio.run(_run(Service(loaded, chosen, read, [logs], hangups), loaded if embedded else None))
 
 
 async def _run(service: Service, wanted: Config | None) -> None:
