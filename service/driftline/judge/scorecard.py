@@ -2,7 +2,7 @@
 
 Enough to say, of any day, how well the model was expected to do before its outcomes were known, and how well it did.
 Predictions are in the day they were made on, pairs in the day their outcome became known. Integers, exact in whatever
-order events came; the newest MAX_DAYS days are kept, some 400 bytes each.
+order events came; the newest MAX_DAYS days are kept, 350 to 700 bytes each.
 """
 
 from __future__ import annotations
