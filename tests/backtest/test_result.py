@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -121,6 +122,21 @@ def test_blocks_by_another_setting(tmp_path: Path) -> None:
     _, file = kept(tmp_path)
     blind = rejudge(file, config(**{"detection.min_effect_sd": 2.0, "detection.min_rate_effect": 0.5}))
     assert "features.x:distribution" not in {alarm.monitor for alarm in blind.alarms()}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"judge.reference_events": 600},
+        {"judge.reference_events": N + 1},
+        {"detection.limits": [{"metric": "share_above", "column": "features.x", "value": 0.123, "at_most": 0.5}]},
+    ],
+)
+def test_blocks_that_other_settings_cannot_read(tmp_path: Path, other: dict[str, Any]) -> None:
+    """Not taken for silence, nor for nothing. Mutation: no `_same_bins`."""
+    _, file = kept(tmp_path)
+    with pytest.raises(Misconfigured, match="the file was made with"):
+        rejudge(file, config(**other))
 
 
 def test_blocks_that_were_cut_off(tmp_path: Path) -> None:
