@@ -200,7 +200,9 @@ def test_tune_proposes_the_most_sensitive_that_is_quiet_enough(tmp_path: Path) -
 
 
 def test_the_plot_needs_nothing_and_escapes_names(tmp_path: Path) -> None:
-    made = [{("<b>x" if k == "x" else k): v for k, v in row.items()} for row in rows()]
+    """Nor is a name read as mathematics. Mutation: no parse_math=False: the picture of a price in $ cannot be drawn."""
+    names = {"x": "<b>x", "colour": r"$\frac{$"}
+    made = [{names.get(k, k): v for k, v in row.items()} for row in rows()]
     page, picture = tmp_path / "o.html", tmp_path / "o.png"
     path = write_jsonl(tmp_path / "r.jsonl", made)
     truth = changes_file(tmp_path, [X_MOVES, "", "", "<i>"])
