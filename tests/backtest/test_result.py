@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from backtest.making import (
     ERROR_MOVES,
     STEP_MS,
+    T0,
     X_MOVES,
     N,
     config,
@@ -122,6 +123,17 @@ def test_blocks_by_another_setting(tmp_path: Path) -> None:
     _, file = kept(tmp_path)
     blind = rejudge(file, config(**{"detection.min_effect_sd": 2.0, "detection.min_rate_effect": 0.5}))
     assert "features.x:distribution" not in {alarm.monitor for alarm in blind.alarms()}
+
+
+def test_the_end_of_the_files_is_told_from_silence(tmp_path: Path) -> None:
+    """Outcomes come three hours after the last prediction. Mutation: no note in `_say_what_is_odd`."""
+    slow = [row | {"time": T0 + 30 * (row["time"] - T0)} for row in rows()]
+    late = [row | {"outcome_time": row["time"] + 10_800_000} for row in slow]
+    result = run(write_csv(tmp_path / "r.csv", late))
+    (alarm,) = (alarm for alarm in result.alarms() if alarm.monitor == "predictions:silence")
+    assert alarm.time > late[-1]["time"]
+    assert any("where the history ends" in said for said in result.notes)
+    assert not run(write_csv(tmp_path / "r.csv", rows())).notes
 
 
 @pytest.mark.parametrize(

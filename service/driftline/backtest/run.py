@@ -22,7 +22,7 @@ from driftline.backtest.replay import Heard, Replay
 from driftline.backtest.result import Result
 from driftline.backtest.watched import look_at
 from driftline.config import Config
-from driftline.contracts.blocks import WindowTally
+from driftline.contracts.blocks import PREDICTIONS, WindowTally
 from driftline.contracts.cloudevents import decode_dead_letter
 from driftline.errors import Misconfigured
 from driftline.outputs import Output
@@ -308,6 +308,14 @@ def _say_what_is_odd(result: Result, feed: Feed, config: Config) -> None:
     if feed.disordered > feed.entries / 100:
         result.notes.append(
             f"{feed.disordered:,} rows are far out of order, and late for their pane: sort the files by time"
+        )
+    ended = sum(
+        alarm.monitor == f"{PREDICTIONS}:silence" and alarm.time > result.times[-1] for alarm in result.alarms()
+    )
+    if ended:
+        result.notes.append(
+            f"{ended:,} of the alarms: no predictions after the last one of the files, while outcomes still come: that "
+            f"is where the history ends"
         )
     if not result.profiles:
         result.notes.append(
