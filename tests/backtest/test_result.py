@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from backtest.making import (
     ERROR_MOVES,
     STEP_MS,
+    T0,
     X_MOVES,
     N,
     config,
@@ -123,6 +125,32 @@ def test_blocks_by_another_setting(tmp_path: Path) -> None:
     assert "features.x:distribution" not in {alarm.monitor for alarm in blind.alarms()}
 
 
+def test_the_end_of_the_files_is_told_from_silence(tmp_path: Path) -> None:
+    """Outcomes come three hours after the last prediction. Mutation: no note in `_say_what_is_odd`."""
+    slow = [row | {"time": T0 + 30 * (row["time"] - T0)} for row in rows()]
+    late = [row | {"outcome_time": row["time"] + 10_800_000} for row in slow]
+    result = run(write_csv(tmp_path / "r.csv", late))
+    (alarm,) = (alarm for alarm in result.alarms() if alarm.monitor == "predictions:silence")
+    assert alarm.time > late[-1]["time"]
+    assert any("where the history ends" in said for said in result.notes)
+    assert not run(write_csv(tmp_path / "r.csv", rows())).notes
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"judge.reference_events": 600},
+        {"judge.reference_events": N + 1},
+        {"detection.limits": [{"metric": "share_above", "column": "features.x", "value": 0.123, "at_most": 0.5}]},
+    ],
+)
+def test_blocks_that_other_settings_cannot_read(tmp_path: Path, other: dict[str, Any]) -> None:
+    """Not taken for silence, nor for nothing. Mutation: no `_same_bins`."""
+    _, file = kept(tmp_path)
+    with pytest.raises(Misconfigured, match="the file was made with"):
+        rejudge(file, config(**other))
+
+
 def test_blocks_that_were_cut_off(tmp_path: Path) -> None:
     kept(tmp_path)
     path = tmp_path / "h.blocks"
@@ -184,7 +212,9 @@ def test_tune_proposes_the_most_sensitive_that_is_quiet_enough(tmp_path: Path) -
 
 
 def test_the_plot_needs_nothing_and_escapes_names(tmp_path: Path) -> None:
-    made = [{("<b>x" if k == "x" else k): v for k, v in row.items()} for row in rows()]
+    """Nor is a name read as mathematics. Mutation: no parse_math=False: the picture of a price in $ cannot be drawn."""
+    names = {"x": "<b>x", "colour": r"$\frac{$"}
+    made = [{names.get(k, k): v for k, v in row.items()} for row in rows()]
     page, picture = tmp_path / "o.html", tmp_path / "o.png"
     path = write_jsonl(tmp_path / "r.jsonl", made)
     truth = changes_file(tmp_path, [X_MOVES, "", "", "<i>"])

@@ -107,6 +107,10 @@ def test_why_there_is_nothing_to_show(watched: list[ModelState]) -> None:
             "5",
             profile_of({"score": score}, DETECTION, pairs={"error": error, "graded": score + 2.0 * (score > 0.5)}),
         ),
+        (
+            "6",
+            profile_of({"score": score * 0 + 0.3}, DETECTION, pairs={"error": error, "graded": 0.3 + 2.0 * error}),
+        ),
     ):
         state = ModelState("empty", version, DETECTION)
         state.profile = profile
@@ -118,6 +122,7 @@ def test_why_there_is_nothing_to_show(watched: list[ModelState]) -> None:
         ("3", "before outcomes enough"),
         ("4", "detection.positive_class"),
         ("5", "nothing has been judged"),
+        ("6", "or all alike"),
     ):
         assert f"empty {version}: " in said and words in said
     assert json.loads(invoke("empty", "--version", "2", "--json").output)["why_nothing"]

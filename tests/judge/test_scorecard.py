@@ -8,9 +8,19 @@ import pytest
 
 from driftline.contracts.blocks import PAIRS, PREDICTIONS
 from driftline.errors import StateCorrupt
-from driftline.judge.scorecard import CALIBRATIONS, DAY_MS, MAX_CALIBRATIONS, MAX_DAYS, Scorecard
+from driftline.judge.scorecard import (
+    CALIBRATIONS,
+    DAY_MS,
+    KIND,
+    MAX_CALIBRATIONS,
+    MAX_DAYS,
+    VERSION,
+    Page,
+    Scorecard,
+)
 from driftline.stats.block import PaneCounts, fold_rows
-from driftline.stats.calibration import Scores
+from driftline.stats.calibration import Calibration, Scores
+from driftline.stats.codec import pack
 from driftline.stats.graded import APART
 from driftline.stats.profile import Profile
 from driftline.stats.settings import DetectionSettings
@@ -126,10 +136,43 @@ def test_what_is_no_scorecard_is_refused(name: str, data: bytes) -> None:
         Scorecard().read(name, data)
 
 
+def test_what_fits_no_calibration_is_passed_over(profile: Profile) -> None:
+    """A whole record of other bins stops neither judge nor a reader.
+
+    Mutations: no length asked in `days`; in `_page`."""
+    scores = profile.scores
+    assert scores is not None
+    few = Page([1, 2], [1] * 8, 1, 1)
+    card = Scorecard()
+    put(card, profile, PREDICTIONS, 3, panes(profile, PREDICTIONS, SCORE)[0])
+    stored = {name: data or b"" for name, data in card.flush().items()}
+    stored["2"] = stored["3"] = pack(KIND, VERSION, msgspec.msgpack.encode({scores.id: few}))
+    again = Scorecard()
+    for name, data in stored.items():
+        again.read(name, data)
+    assert again.days() == []
+    put(again, profile, PREDICTIONS, 3, panes(profile, PREDICTIONS, SCORE)[0])
+    assert [start for start, _, _ in again.days()] == [3 * DAY_MS]
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("5", {"c": Page([1, 2], [1] * 7)}),
+        (CALIBRATIONS, {"c": Calibration([0, 1] * 4, 3)}),
+        (CALIBRATIONS, {"c": Calibration([1, 1], 3)}),
+    ],
+)
+def test_what_could_not_be_read_later_is_refused(name: str, held: object) -> None:
+    with pytest.raises(StateCorrupt):
+        Scorecard().read(name, pack(KIND, VERSION, msgspec.msgpack.encode(held)))
+
+
 def test_a_day_must_have_a_number(profile: Profile) -> None:
     card = Scorecard()
     put(card, profile, PREDICTIONS, 2, panes(profile, PREDICTIONS, SCORE)[0])
     data = card.flush()["2"]
     assert data is not None
-    with pytest.raises(StateCorrupt, match="no day"):
-        Scorecard().read("two", data)
+    for name in ("two", "-0", "02", "\u0662", "99999999"):
+        with pytest.raises(StateCorrupt, match="no day"):
+            Scorecard().read(name, data)

@@ -12,9 +12,9 @@ from driftline.stats.graded import (
     APART,
     MAX_BINS,
     MIN_PAIRS,
+    PROBABILITIES,
     bin_of_score,
     bins_of,
-    cuts_of,
     graded_column,
 )
 from driftline.stats.grid import GridColumn, learn_grid
@@ -42,7 +42,8 @@ def codes(column: GridColumn, values: Floats) -> np.ndarray[tuple[int], np.dtype
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("pairs", [200, 1_000, 30_000])
 def test_a_pair_and_its_score_fall_into_one_bin(shape: str, pairs: int) -> None:
-    """Also where a score is an edge to the last bit. Mutation: side="left" in bin_of_score."""
+    """Also where a score is an edge to the last bit, or has a bin of its own up to the next number there is. Mutations:
+    side="left" in bin_of_score; `clear` left out of graded_column."""
     scores = column_of(SHAPES[shape](20_000))
     held = SHAPES[shape](pairs)
     cells = RNG.integers(len(CELLS), size=pairs)
@@ -58,9 +59,7 @@ def test_a_pair_and_its_score_fall_into_one_bin(shape: str, pairs: int) -> None:
     for cell in range(len(CELLS)):
         graded = codes(column, fresh + APART * cell)
         assert (graded // bins == cell).all()
-        clear = np.abs(fresh[:, None] - cuts_of(column)).min(axis=1) > 1e-12
-        exact = np.isin(fresh, cuts_of(column))
-        assert (graded % bins == by_score)[clear | exact].all()
+        assert (graded % bins == by_score).all()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -81,11 +80,25 @@ def test_no_bins_without_scores_or_pairs_enough() -> None:
     scores = column_of(RNG.uniform(size=5_000))
     assert graded_column(np.full(100, np.nan), scores) is None
     assert graded_column(RNG.uniform(size=2 * MIN_PAIRS - 1), scores) is None
-    assert (
-        graded_column(np.full(5_000, 0.5), column_of(np.full(5_000, 0.5))) is None
-    )  # one value tells nothing apart
+    for alone in (0.0, 0.3, 1.0):  # one value tells nothing apart, whatever came of it
+        held = np.full(5_000, alone) + APART * RNG.integers(len(CELLS), size=5_000)
+        assert graded_column(held, column_of(np.full(5_000, alone))) is None
     texts = learn_grid(rows_of({"score": ["a", "b"] * 500}), PANE).columns[0]
     assert graded_column(RNG.uniform(size=5_000), texts) is None
+
+
+def test_scores_that_are_no_probabilities_have_no_bin() -> None:
+    """Mutation: no -1 in bin_of_score."""
+    values = RNG.normal(0.5, 0.5, size=5_000)
+    grid = learn_grid(rows_of({"score": values}), PANE, {"score": PROBABILITIES})
+    (scores,) = grid.columns
+    held = values[(values >= 0.0) & (values <= 1.0)]
+    column = graded_column(held + APART * RNG.integers(len(CELLS), size=len(held)), scores)
+    assert column is not None
+    places = bin_of_score(column, scores)
+    assert places is not None
+    fresh = np.concatenate([RNG.normal(0.5, 0.5, size=5_000), [0.0, 1.0, -1e-300, np.nextafter(1.0, 2.0)]])
+    assert ((places[codes(scores, fresh)] >= 0) == ((fresh >= 0.0) & (fresh <= 1.0))).all()
 
 
 def test_other_edges_are_known_as_such() -> None:

@@ -1,4 +1,5 @@
-"""The plot as a picture, for a page or a message. By matplotlib."""
+"""The plot as a picture, for a page or a message. By matplotlib. Names in it are chosen by others, so none is read as
+mathematics."""
 
 from __future__ import annotations
 
@@ -70,6 +71,7 @@ def _draw_estimates(axis: Any, one: Estimates) -> None:
         fontsize=8,
         loc="left",
         color=_INK,
+        parse_math=False,
     )
     axis.fill_between(when, below, above, color=_BAND, alpha=0.35, linewidth=0)
     axis.plot(when, one.values, color=_LINE, linewidth=0.9)
@@ -81,7 +83,7 @@ def _draw_estimates(axis: Any, one: Estimates) -> None:
 
 def _draw(axis: Any, panel: Panel) -> None:
     when = [_moment(time) for time in panel.times]
-    axis.set_title(f"{panel.monitor}: {panel.what}", fontsize=8, loc="left", color=_INK)
+    axis.set_title(f"{panel.monitor}: {panel.what}", fontsize=8, loc="left", color=_INK, parse_math=False)
     if len(when):
         axis.axhspan(panel.low, panel.high, color=_BAND, alpha=0.35, linewidth=0)
         axis.axhline(panel.middle, color=_BAND, linewidth=0.8)

@@ -22,7 +22,7 @@ from driftline.backtest.replay import Heard, Replay
 from driftline.backtest.result import Result
 from driftline.backtest.watched import look_at
 from driftline.config import Config
-from driftline.contracts.blocks import WindowTally
+from driftline.contracts.blocks import PREDICTIONS, WindowTally
 from driftline.contracts.cloudevents import decode_dead_letter
 from driftline.errors import Misconfigured
 from driftline.outputs import Output
@@ -181,9 +181,23 @@ async def _blocks(
     result.summary.events, result.summary.outcomes = tally.events, tally.outcomes
     result.summary.refused = tally.refused
     await run.done()
+    for key, profile in file.profiles.items():
+        if key not in built and not _same_bins(profile, result.profiles.get(key)):
+            raise Misconfigured(
+                f"these settings make another reference of {key[0]} {key[1]} than its blocks were binned by, from "
+                f"{profile.predictions.n:,} first events: give the judge.reference_events (--reference-events) and the "
+                f"values of detection.limits that the file was made with, or make it anew with these"
+            )
     begins = [profile.judged_from or profile.predictions.end for profile in result.profiles.values()]
     result.first, result.last = min(begins, default=tally.last), tally.last
     return result
+
+
+def _same_bins(one: Profile, other: Profile | None) -> bool:
+    """Whether what was counted by `one` can be judged by `other`."""
+    if other is None or one.predictions.grid.id != other.predictions.grid.id:
+        return False
+    return one.pairs is None or other.pairs is None or one.pairs.grid.id == other.pairs.grid.id
 
 
 class _Kept:
@@ -294,6 +308,14 @@ def _say_what_is_odd(result: Result, feed: Feed, config: Config) -> None:
     if feed.disordered > feed.entries / 100:
         result.notes.append(
             f"{feed.disordered:,} rows are far out of order, and late for their pane: sort the files by time"
+        )
+    ended = sum(
+        alarm.monitor == f"{PREDICTIONS}:silence" and alarm.time > result.times[-1] for alarm in result.alarms()
+    )
+    if ended:
+        result.notes.append(
+            f"{ended:,} of the alarms: no predictions after the last one of the files, while outcomes still come: that "
+            f"is where the history ends"
         )
     if not result.profiles:
         result.notes.append(

@@ -19,8 +19,9 @@ from driftline.terminal import printable
 
 AWAY: Final = "Is it running, and are kafka.bootstrap and redis.url right? `driftline config check` shows them."
 
-out = Console()
-err = Console(stderr=True)
+# Names in records are chosen by others: what looks like markup in them is text.
+out = Console(markup=False, emoji=False)
+err = Console(stderr=True, markup=False, emoji=False)
 
 
 class Group(TyperGroup):

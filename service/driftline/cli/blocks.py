@@ -55,7 +55,7 @@ def export(
             return await export_blocks(reader, loaded, target, begin, end)
 
     bundles, profiles = asyncio.run(work())
-    out.print(f"{bundles:,} bundles and {profiles:,} profiles in {target.name}", markup=False, highlight=False)
+    out.print(f"{bundles:,} bundles and {profiles:,} profiles in {target.name}", highlight=False)
 
 
 async def export_blocks(

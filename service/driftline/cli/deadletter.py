@@ -173,7 +173,7 @@ def list_(
             typer.echo(msgspec.json.encode(f.letter).decode())
         return
     if not found:
-        out.print("no dead letters" + (f" of reason {printable(reason)}" if reason else ""), markup=False)
+        out.print("no dead letters" + (f" of reason {printable(reason)}" if reason else ""))
         return
     table = Table("when", "reason", "from", "bytes", "detail")
     for f in found:
@@ -223,7 +223,6 @@ def replay(
     records = f"{done.replayed:,} record{'s' * (done.replayed != 1)}"
     out.print(
         f"{verb} {records} to {loaded.topics.events[0]}" + (f" ({by_reason})" if by_reason else ""),
-        markup=False,
         highlight=False,
         soft_wrap=True,
     )

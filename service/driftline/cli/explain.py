@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import msgspec
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from driftline.cli.app import ConfigFile, Json, out, settings
 from driftline.cli.connect import patiently, reading
@@ -75,9 +76,11 @@ async def in_force(config: Config) -> list[Profile]:
 def show(plan: Plan) -> None:
     """The plan, for a person."""
     out.print(
-        f"[bold]{printable(plan.model)} {printable(plan.version)}[/bold], profile {plan.profile}, "
-        f"revision {plan.revision}: at most one false alarm in {_span(plan, plan.arl0)} on average, all monitors "
-        f"together."
+        Text.assemble(
+            (f"{printable(plan.model)} {printable(plan.version)}", "bold"),
+            f", profile {plan.profile}, revision {plan.revision}: at most one false alarm in "
+            f"{_span(plan, plan.arl0)} on average, all monitors together.",
+        )
     )
     if plan.fleet is not None:
         out.print(_shared(plan, plan.fleet), soft_wrap=True, highlight=False)

@@ -133,7 +133,7 @@ def routes_(
         typer.echo(orjson.dumps({"team": team, "routes": [_plain(route) for route in found]}))
         return
     if team is not None:
-        out.print(f"team {printable(team)}", markup=False, highlight=False)
+        out.print(f"team {printable(team)}", highlight=False)
     if not found:
         out.print("nobody is told: no route fits; the topic has it all the same")
         return

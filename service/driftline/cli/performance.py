@@ -119,7 +119,8 @@ def _why_nothing(state: ModelState) -> str:
     if profile.scores is None:
         return (
             "nothing is estimated: the pairs of its reference are no yes or no (detection.positive_class names the "
-            "outcome that counts as positive), their scores are not within 0 and 1, or there are fewer than 100"
+            "outcome that counts as positive), their scores are not within 0 and 1, or all alike, or there are fewer "
+            "than 100"
         )
     return "nothing has been judged since its reference"
 

@@ -2,11 +2,12 @@
 
 Enough to say, of any day, how well the model was expected to do before its outcomes were known, and how well it did.
 Predictions are in the day they were made on, pairs in the day their outcome became known. Integers, exact in whatever
-order events came; the newest MAX_DAYS days are kept, some 400 bytes each.
+order events came; the newest MAX_DAYS days are kept, 350 to 700 bytes each.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final, TypeVar
 
 import msgspec
@@ -99,8 +100,10 @@ class Scorecard:
         if day not in self._open:
             self._open[day] = _day_of(self._days[day]) if day in self._days else {}
             self._gone.discard(day)
-        bins = scores.calibration.bins
-        return self._open[day].setdefault(scores.id, Page([0] * bins, [0] * (bins * len(CELLS))))
+        bins, pages = scores.calibration.bins, self._open[day]
+        if scores.id not in pages or len(pages[scores.id].seen) != bins:
+            pages[scores.id] = Page([0] * bins, [0] * (bins * len(CELLS)))
+        return pages[scores.id]
 
     def _forget_calibrations(self) -> None:
         """Of more than MAX_CALIBRATIONS the first learnt: what its days say can no longer be read."""
@@ -114,7 +117,7 @@ class Scorecard:
             (day * DAY_MS, calibration, page)
             for day, pages in sorted(held.items())
             for calibration, page in pages.items()
-            if calibration in self.calibrations
+            if calibration in self.calibrations and len(page.seen) == self.calibrations[calibration].bins
         ]
 
     def flush(self) -> dict[str, bytes | None]:
@@ -137,18 +140,23 @@ class Scorecard:
     def read(self, name: str, data: bytes) -> None:
         """Raises StateCorrupt, or StateTooNew, for bytes that `flush` did not give under this name."""
         if name == CALIBRATIONS:
-            self.calibrations = _decoded(data, dict[str, Calibration])
-            if any(len(one.counts) % len(CELLS) or not one.counts for one in self.calibrations.values()):
-                raise StateCorrupt(f"{KIND}: a calibration of no whole bins")
+            found = _decoded(data, dict[str, Calibration])
+            for one in found.values():
+                if len(one.counts) % len(CELLS) or not one.counts or not one.table.sum(axis=0).all():
+                    raise StateCorrupt(f"{KIND}: a calibration of no whole bins, or of empty ones")
+            self.calibrations = found
             return
         _day_of(data)
-        if not name.removeprefix("-").isdecimal():
+        if not re.fullmatch("0|-?[1-9][0-9]{0,6}", name):
             raise StateCorrupt(f"{KIND}: {name!r} is no day")
         self._days[int(name)] = data
 
 
 def _day_of(data: bytes) -> Day:
-    return _decoded(data, Day)
+    day = _decoded(data, Day)
+    if any(len(page.graded) != len(CELLS) * len(page.seen) for page in day.values()):
+        raise StateCorrupt(f"{KIND}: a page of no whole bins")
+    return day
 
 
 def _decoded(data: bytes, kind: type[T]) -> T:

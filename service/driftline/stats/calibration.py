@@ -125,7 +125,7 @@ def learn_calibration(
 @dataclass(frozen=True, slots=True)
 class Scores:
     """How the codes of a profile's columns are read. `bin_of`: of each of the 256 codes of the column of scores, -1
-    for those that are no value."""
+    for those that are no probability."""
 
     calibration: Calibration
     bin_of: npt.NDArray[np.intp]

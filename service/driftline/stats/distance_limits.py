@@ -1,7 +1,7 @@
 """The fixed thresholds on distances of one stream of a model (`distance_rules`): which are crossed.
 
-A threshold that chance alone comes near is not judged, and says so. Memory: the coarse counts of one batch for each
-rule and column.
+A threshold that chance alone comes near, beyond it in one batch of a thousand or more, is not judged, and says so.
+Memory: the coarse counts of one batch for each rule and column.
 """
 
 from __future__ import annotations
@@ -27,8 +27,12 @@ from driftline.stats.wording import moment, number
 
 Counts = NDArray[np.int64]
 
-FAR: Final = 2.0
-"""A threshold is worth something from so many times what chance brings on average."""
+RARE: Final = 3.09
+"""Of a normal one in a thousand is beyond so many SDs."""
+RARE_KS: Final = 2.44
+RARE_WASSERSTEIN: Final = 4.1
+"""Times the mean: what one in a thousand exceeds, by Kolmogorov's law; and of |z|, no area between two distribution
+functions being heavier than that of two bins."""
 
 
 @dataclass
@@ -47,36 +51,47 @@ class Threshold:
         return self.rule.monitor(self.column.name)
 
     @cached_property
-    def by_chance(self) -> float:
-        """About how far a batch of one law is from the reference on average. PSI and 8 ln 2 times the divergence are
-        chi-squared there: one for each bin but one, over the number of values. Of KS it is the mean of Kolmogorov's
-        law less what bins hide, of Wasserstein the mean of |F_n - F| over the axis."""
+    def by_chance(self) -> tuple[float, float]:
+        """About how far a batch of one law is from the reference: on average, and in one batch of a thousand. PSI and
+        8 ln 2 times the divergence are chi-squared there, with one degree for each bin but one, over the number of
+        values (for the rare one: Wilson and Hilferty). The mean of KS is that of Kolmogorov's law less what bins hide,
+        that of Wasserstein of |F_n - F| over the axis."""
+        noise = self._noise
+        degrees = max(int((self.column.coarse_counts > 0).sum()), 2) - 1
+        most = (1.0 - 2.0 / (9.0 * degrees) + RARE * math.sqrt(2.0 / (9.0 * degrees))) ** 3
+        match self.rule.distance:
+            case "psi":
+                return degrees * noise, degrees * noise * most
+            case "js":
+                mean = degrees * noise / (8.0 * math.log(2.0))
+                return mean, mean * most
+            case "ks":
+                mean = 0.8 * math.sqrt(noise)
+                return mean, mean * RARE_KS
+            case "wasserstein_sd":
+                below = np.cumsum(self.column.shares[: len(self.column.scores)])[:-1]
+                spread = np.sqrt(np.clip(below * (1.0 - below), 0.0, None)) @ np.diff(self.column.scores)
+                mean = math.sqrt(2.0 / math.pi * noise) * float(spread)
+                return mean, mean * RARE_WASSERSTEIN
+
+    @property
+    def _noise(self) -> float:
+        """Variance of the share of a bin in a batch less that in the reference, over that of a single value."""
         column, n = self.column, float(self.rule.events)
         known = max(int(column.coarse_counts[:MISSING_BIN].sum()), 1)
         units = max(1.0, n * column.units / max(column.rows, 1))
         inflation = n * float(np.median([w.inflation(n, units) for w in column.witnesses] or [1.0 / n]))
-        noise = max(inflation, 1.0) * (1.0 / n + 1.0 / known)
-        filled = max(int((column.coarse_counts > 0).sum()), 2)
-        match self.rule.distance:
-            case "psi":
-                return (filled - 1) * noise
-            case "js":
-                return (filled - 1) * noise / (8.0 * math.log(2.0))
-            case "ks":
-                return 0.8 * math.sqrt(noise)
-            case "wasserstein_sd":
-                below = np.cumsum(column.shares[: len(column.scores)])[:-1]
-                spread = np.sqrt(np.clip(below * (1.0 - below), 0.0, None)) @ np.diff(column.scores)
-                return math.sqrt(2.0 / math.pi * noise) * float(spread)
+        return max(inflation, 1.0) * (1.0 / n + 1.0 / known)
 
     @cached_property
     def why_not(self) -> str:
         """Why it is not judged; empty where it is."""
-        if self.rule.above >= FAR * self.by_chance:
+        mean, most = self.by_chance
+        if self.rule.above >= most:
             return ""
         return (
             f"by chance alone the {NAMES[self.rule.distance]} of {self.rule.events:,} values would be about "
-            f"{self.by_chance:.2g}: give it more events, or a threshold of {FAR * self.by_chance:.2g} or more"
+            f"{mean:.2g}, and {most:.2g} now and then: give it more events, or a threshold beyond that"
         )
 
     def take(self, coarse: Counts, start: int) -> Distances | None:
@@ -148,8 +163,11 @@ class DistanceLimits:
         """Each threshold in words, and what is to be thought of it."""
         lines = []
         for one in self.thresholds:
-            chance = number(one.by_chance)
-            words = one.why_not or f"in batches of {one.rule.events:,} values; about {chance} by chance"
+            mean, most = one.by_chance
+            words = one.why_not or (
+                f"in batches of {one.rule.events:,} values; by chance about {number(mean)}, and more than "
+                f"{number(most)} in one batch of a thousand"
+            )
             beyond = "above it, " if one.alarm else ""
             lines.append(f"{one.monitor}: {'not judged: ' if one.why_not else beyond}{words}")
         return lines

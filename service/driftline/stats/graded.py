@@ -3,11 +3,13 @@
 A cell is one of the four of a confusion table. Scores lie within 0 and 1, so numbers of different cells never meet, and
 one column of the pairs stream holds what a calibration is learnt from and what performance is measured by. Its bins are
 the same in every cell, and their edges are edges of the column `score` of the predictions stream: whatever scores are
-predicted today fall into the very bins in which outcomes were counted.
+predicted today fall into the very bins in which outcomes were counted. What is added rounds a score, so no edge lies so
+close above another that a score could change sides.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -25,6 +27,10 @@ MAX_BINS: Final = 60
 """Of each cell; the four of them fit the 248 of a column."""
 MIN_PAIRS: Final = 50
 """Reference pairs to a bin: its share of positive outcomes is then known to 14 points or better (two errors)."""
+PROBABILITIES: Final = (0.0, math.nextafter(1.0, 2.0))
+"""Edges of the column of scores: what lies outside is no probability, and is counted on neither side."""
+ROUNDING: Final = 1e-9
+"""Far more than a score is rounded by where a cell is added to it."""
 
 
 def graded(score: float | None, said: bool | None, is_so: bool | None) -> float | None:
@@ -39,7 +45,9 @@ def graded_column(values: Floats, scores: GridColumn) -> GridColumn | None:
     allow, about as many pairs in each. None where scores are no numbers, or there are too few pairs for two bins."""
     held = values[~np.isnan(values)]
     edges = scores.edge_values
-    edges = edges[(edges > 0.0) & (edges <= 1.0)]
+    # Not the one just above a value that has a bin of its own: with a cell added the value lies at it, no more below.
+    clear = np.diff(edges, prepend=-np.inf) > ROUNDING
+    edges = edges[clear & (edges > 0.0) & (edges <= 1.0)]
     if scores.kind != "numeric" or not len(held):
         return None
     cuts = _cuts(held, edges)
@@ -60,8 +68,7 @@ def _cuts(held: Floats, edges: Floats) -> Floats:
     cuts: list[float] = []
     last = 0
     for edge, count in zip(edges.tolist(), below.tolist(), strict=True):
-        apart = not cuts or edge - cuts[-1] > 1e-9
-        if apart and count - last >= least and len(held) - count >= MIN_PAIRS:
+        if count - last >= least and len(held) - count >= MIN_PAIRS:
             cuts.append(edge)
             last = count
     return np.array(cuts)
@@ -78,8 +85,12 @@ def cuts_of(column: GridColumn) -> Floats:
 
 
 def bin_of_score(column: GridColumn, scores: GridColumn) -> npt.NDArray[np.intp] | None:
-    """The bin of each of the codes of the column of scores; None where that has other edges."""
+    """The bin of each of the codes of the column of scores, -1 for scores that are no probabilities; None where that
+    has other edges."""
     cuts, edges = cuts_of(column), scores.edge_values
     if not np.isin(cuts, edges).all():
         return None
-    return np.concatenate(([0], np.searchsorted(cuts, edges, side="right"))).astype(np.intp)
+    bins = np.concatenate(([0], np.searchsorted(cuts, edges, side="right"))).astype(np.intp)
+    bins[:-1][edges <= PROBABILITIES[0]] = -1
+    bins[1:][edges >= PROBABILITIES[1]] = -1
+    return bins

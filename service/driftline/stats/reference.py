@@ -24,7 +24,7 @@ from driftline.stats.duplicates import learn_duplicates
 from driftline.stats.encode import encode_cells
 from driftline.stats.fit import Timeline, fit
 from driftline.stats.graded import COLUMN as GRADED
-from driftline.stats.graded import graded_column
+from driftline.stats.graded import PROBABILITIES, SCORE, graded_column
 from driftline.stats.grid import Grid, GridColumn, learn_grid
 from driftline.stats.joint import learn_joint, with_embedding
 from driftline.stats.limit_rules import cuts_of
@@ -91,7 +91,10 @@ def learn_section(
     rows = settled_rows(rows) if stream == PAIRS and from_first_events else rows.sorted()
     if not rows.n:
         raise ValueError(f"no row to learn the {stream} reference from (p99 label delay: {delay} ms)")
-    grid = learn_grid(rows, pane_ms, cuts_of(settings.limits, stream), _graded(stream, rows, scores))
+    cuts = cuts_of(settings.limits, stream)
+    if stream == PREDICTIONS:
+        cuts[SCORE] = [*cuts.get(SCORE, ()), *PROBABILITIES]
+    grid = learn_grid(rows, pane_ms, cuts, _graded(stream, rows, scores))
     codes = encode_cells(grid, rows)
     if stream == PREDICTIONS and settings.multivariate:
         grid = with_embedding(grid, codes)
