@@ -141,7 +141,7 @@ def estimate_figure(one: Estimates, *, several: bool) -> str:
     parted = sum(reading.parted(one.metric) for _, reading in one.measured)
     said = (
         f"{parted} of {len(one.measured)} readings measured lie two errors or more from what was expected of their own "
-        "scores" + (": equal scores no longer mean equal outcomes" if parted > 1 + len(one.measured) / 10 else "")
+        "scores" + (": equal scores no longer mean equal outcomes" if parted > 2 + len(one.measured) / 8 else "")
     )
     return (
         f"<section><h2>{html.escape(name)} <small>estimated and measured</small></h2>{_svg(one)}"
