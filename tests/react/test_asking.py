@@ -143,7 +143,23 @@ def test_a_world_that_moved_out_of_range_is_retrained_on(witness: str, spoilt: b
     assert bool(requests(run.said)) == (not spoilt)
     assert ("Do not retrain" in standing(run, "quality").advice) == spoilt
     assert standing(run, "performance").advice.startswith("Investigate" if spoilt else "Retrain on data since")
-    run.take(signal("features.b:duplicates", at=2 * HOUR))
+    run.take(signal("features.b:constant", at=2 * HOUR))
+    assert "Do not retrain" in standing(run, "quality").advice
+
+
+@pytest.mark.parametrize(
+    "monitor", ["predictions:silence", "predictions:flood", "pairs:freshness", "predictions:duplicates"]
+)
+def test_how_much_comes_defers_nothing(monitor: str) -> None:
+    """A version that fell silent, because another took its place and nobody said so, is silent for good. Mutation: no
+    `_of_amount` in `spoils`."""
+    run = Told(SETTINGS)
+    run.take(signal(monitor), signal("error:rate", version="2", at=MINUTE))
+    (request,) = requests(run.said)
+    assert request.version == "2"
+    advice = next(one.advice for one in alerts(run.said) if one.cause == "quality")
+    assert advice.startswith("Investigate: look at what sends") and "retrain" not in advice
+    run.take(signal(BROKEN, at=HOUR))
     assert "Do not retrain" in standing(run, "quality").advice
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from driftline.react.asking import deferred, spoils
+from driftline.react.asking import AMOUNT, deferred, of_new_values, spoils
 from driftline.react.causes import SEGMENTS, by_gravity, column_of
 from driftline.react.draft import Draft
 from driftline.react.grouping import FEATURES, upstream
@@ -37,11 +37,10 @@ def advice(draft: Draft, model: str, version: str, incident: Incident) -> str:
 def _next(draft: Draft, known: Model, version: str, held: Version, incident: Incident) -> str:
     match incident.cause:
         case "quality":
-            return f"Investigate: look at {_pipeline(draft, incident)}. " + (
-                "Do not retrain on what it delivers meanwhile."
-                if spoils(incident)
-                else "If what it delivers is right, the world has moved."
-            )
+            look = f"Investigate: look at {_pipeline(draft, incident)}."
+            if spoils(incident):
+                return f"{look} Do not retrain on what it delivers meanwhile."
+            return f"{look} If what it delivers is right, the world has moved." if of_new_values(incident) else look
         case "performance":
             return _errors(draft, known, version, held, incident)
         case "prediction":
@@ -111,7 +110,7 @@ def _pipeline(draft: Draft, incident: Incident) -> str:
     ranked = [w.monitor for w in by_gravity(incident.firing.values())] + list(incident.more)
     named = list(dict.fromkeys(upstream(column_of(monitor), draft.settings.upstream) for monitor in ranked))
     more = f" and {len(named) - 3:,} more" if len(named) > 3 else ""
-    if any(monitor.rpartition(":")[2] in {"silence", "flood", "freshness"} for monitor in ranked):
+    if any(monitor.rpartition(":")[2] in AMOUNT for monitor in ranked):
         return "what sends the events"
     return f"the pipeline that fills {', '.join(named[:3])}{more}"
 

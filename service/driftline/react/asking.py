@@ -2,7 +2,8 @@
 
 While an incident of quality of the same model is open, whatever is learnt from what its pipeline delivers would have to
 be unlearnt: no alarm and no schedule asks for a retraining. Values that are merely new, unseen or out of range, are no
-reason: a world that has moved shows them too, and they last until a model has learnt them.
+reason: a world that has moved shows them too, and they last until a model has learnt them. Nor is how much comes and
+when: what comes is sound, and a version that fell silent because another took its place stays so for good.
 
 What errors broken data have caused outlast them by the delay of the labels and by what evidence it takes to resolve,
 and may be known only then. So after the end the errors have one cool-down's time to come back by themselves, whichever
@@ -28,6 +29,8 @@ _ASKING: Final[tuple[tuple[Cause, Rule], ...]] = (
     ("performance", "error_alarm"),
     ("prediction", "prediction_alarm"),
 )
+AMOUNT: Final = frozenset({"silence", "flood", "freshness", "duplicates"})
+"""Monitors of how much comes, when, and how often; copies are counted once."""
 QUALITY: Final = ":quality"
 """How monitors of missing, malformed and new values end."""
 
@@ -45,11 +48,20 @@ def incident_that_asks(version: Version) -> tuple[Rule, Incident] | None:
 
 
 def spoils(quality: Incident) -> bool:
-    """Whether an incident of quality is of more than values that are new."""
+    """Whether an incident of quality is of more than values that are new, and of how much comes."""
     return not (
-        all(_is_new(witnessed) for witnessed in quality.firing.values())
-        and all(monitor.endswith(QUALITY) for monitor in quality.more)
+        all(_is_new(witnessed) or _of_amount(witnessed.monitor) for witnessed in quality.firing.values())
+        and all(monitor.endswith(QUALITY) or _of_amount(monitor) for monitor in quality.more)
     )
+
+
+def of_new_values(quality: Incident) -> bool:
+    """Whether an incident of quality is of any value that is new."""
+    return any(_is_new(witnessed) for witnessed in quality.firing.values())
+
+
+def _of_amount(monitor: str) -> bool:
+    return monitor.rpartition(":")[2] in AMOUNT
 
 
 def _is_new(witnessed: Witnessed) -> bool:

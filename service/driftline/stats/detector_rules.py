@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from driftline.stats.hints import hint
+from driftline.stats.hints import hint, rule_of
 
 Role = Literal["annotate", "page"]
 
@@ -81,18 +81,10 @@ class DetectorRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 def detector_of(given: dict[str, Any]) -> DetectorRule:
     """A rule from plain data. ValueError with what is wrong and what was meant."""
-    for key in given:
-        if key not in DetectorRule.__struct_fields__:
-            raise ValueError(
-                f"a detector has no {str(key)[:40]!r}; {hint(str(key), DetectorRule.__struct_fields__)}"
-            )
     role = given.get("role", "annotate")
     if role not in get_args(Role):
         raise ValueError(f"a detector's role is annotate or page, not {str(role)[:40]!r}")
-    try:
-        return msgspec.convert(dict(given), DetectorRule)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"detector: {error}") from None
+    return rule_of(given, DetectorRule, "detector")
 
 
 @cache

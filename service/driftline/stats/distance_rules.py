@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from driftline.stats.hints import hint
+from driftline.stats.hints import hint, rule_of
 
 Distance = Literal["psi", "js", "ks", "wasserstein_sd"]
 NAMES: Final[Mapping[Distance, str]] = {
@@ -54,15 +54,7 @@ class DistanceRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 def distance_rule_of(given: Mapping[str, Any]) -> DistanceRule:
     """A rule from plain data. ValueError with what is wrong and what was meant."""
-    for key in given:
-        if key not in DistanceRule.__struct_fields__:
-            raise ValueError(
-                f"a threshold has no {str(key)[:40]!r}; {hint(str(key), DistanceRule.__struct_fields__)}"
-            )
     distance = given.get("distance")
     if distance not in get_args(Distance):
-        raise ValueError(f"there is no distance {str(distance)[:40]!r}; {hint(str(distance), get_args(Distance))}")
-    try:
-        return msgspec.convert(dict(given), DistanceRule)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"threshold: {error}") from None
+        raise ValueError(f"no distance is called {str(distance)[:40]!r}; {hint(str(distance), get_args(Distance))}")
+    return rule_of(given, DistanceRule, "threshold")

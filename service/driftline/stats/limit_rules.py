@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from driftline.stats.codes import CODES, MISSING, UNSEEN, UNSEEN_COUNTERS
 from driftline.stats.grid import GridColumn
-from driftline.stats.hints import hint
+from driftline.stats.hints import hint, rule_of
 from driftline.stats.segments import PREFIX as SEGMENT_PREFIX
 
 Bools = NDArray[np.bool_]
@@ -183,13 +183,7 @@ class Counted:
 
 def limit_of(given: Mapping[str, Any]) -> LimitRule:
     """A rule from plain data. ValueError with what is wrong and what was meant."""
-    for key in given:
-        if key not in LimitRule.__struct_fields__:
-            raise ValueError(f"a limit has no {str(key)[:40]!r}; {hint(str(key), LimitRule.__struct_fields__)}")
-    try:
-        return msgspec.convert(dict(given), LimitRule)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"limit: {error}") from None
+    return rule_of(given, LimitRule, "limit")
 
 
 def cuts_of(limits: tuple[LimitRule, ...], stream: str) -> dict[str, list[float]]:
