@@ -13,7 +13,7 @@ from faults.data import feed
 from faults.oracle import service_signals
 from faults.runs import survive
 from faults.scenario import CONT, KILL, LEAVE, REBALANCE, START, STEP, STOP, Op
-from faults.world import STAGES, Shape, StageName, World
+from faults.world import STAGES, Shape, StageName, Worker, World
 
 SMALL = Shape(max_batch=150)
 BEFORE_THE_WRITE = ["before_join", "after_join", "before_commit"]
@@ -137,9 +137,41 @@ async def test_a_rebalance_during_restore(point: str) -> None:
     for _ in range(2):
         await world.step(second)
         await world.step(first)
-    assert first.loop.owned == {0}
-    assert second.loop.owned == {1}
+    assert first.loop.owned == _said_to_be_held(first) == {0}
+    assert second.loop.owned == _said_to_be_held(second) == {1}
     assert await survive([STEP("ingest"), REBALANCE("ingest"), START("ingest"), REBALANCE("ingest")], SMALL)
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+async def test_what_goes_while_it_is_taken_over_was_never_held(skip: int) -> None:
+    """A8: the group says so before it takes a partition away, in the midst of the first or the second. Mutations: in
+    `_acquire_wanted`, say that a partition is owned before asking whether it still is wanted: the metric of partitions
+    owned would count it for ever; or go on with those that have gone."""
+    world = World(SMALL)
+    world.publish(feed().messages)
+    worker = await world.start("ingest")
+    await world.step(worker)
+    await world.groups["ingest"].rebalance()
+    worker.traps.passed.clear()
+    worker.traps.set("after_acquire", lambda: worker.loop.on_revoked([0, 1]), skip=skip)
+    await world.step(worker)
+    assert worker.loop.owned == _said_to_be_held(worker) == set()
+    assert worker.traps.passed.count("after_acquire") == skip + 1
+    await worker.loop.on_assigned([0, 1])
+    await world.step(worker)
+    assert worker.loop.owned == _said_to_be_held(worker) == {0, 1}
+
+
+def _said_to_be_held(worker: Worker) -> set[int]:
+    """By what metrics and the log are told: each partition that comes has gone before."""
+    held: set[int] = set()
+    for what, partition, *_ in worker.notes.told:
+        if what == "owned":
+            assert partition not in held
+            held.add(partition)
+        elif what == "released":
+            held.remove(partition)
+    return held
 
 
 async def test_a_store_that_hangs_during_a_revocation() -> None:

@@ -314,6 +314,8 @@ class Loop(Generic[State, Prepared]):
         for partition, lost in list(self._wanted.items()):
             if self._cycle.stopping:
                 return
+            if partition not in self._wanted:
+                continue  # revoked while another was being taken over
             try:
                 owned = await self._takeover.acquire(partition, lost)
             except Transient as error:
@@ -329,6 +331,7 @@ class Loop(Generic[State, Prepared]):
             if self._wanted.pop(partition, None) is None:
                 continue  # revoked while its state was being restored
             self._owned[partition] = owned
+            self._observer.owned(self._stage.name, partition, owned.position, len(owned.plan))
             self._consumer.resume([partition])
 
     # Watching

@@ -93,7 +93,6 @@ class Takeover(Generic[State, Prepared]):
             here = Batch(partition, recovery.start, recovery.start, (), self._clock.now_ms())
             await self._cycle.write(owned, here, Folded(state, recovery.start, fields, recovery.announce, delete))
         self._consumer.seek(partition, recovery.start)
-        self._observer.owned(stage.name, partition, recovery.start, len(recovery.plan))
         return owned
 
     def _marks(self, slot: Slot, snapshot: Snapshot) -> dict[str, bytes]:
