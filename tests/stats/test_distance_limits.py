@@ -103,8 +103,36 @@ def test_a_threshold_that_chance_comes_near_is_not_judged() -> None:
     assert "not judged: by chance alone the PSI of 100 values would be about" in line
     assert said_of(monitors, np.random.default_rng(4).normal(2.0, 1.0, size=3_000)) == []
     (one,) = (t for t in monitors.streams["predictions"].thresholds.thresholds if t.column.name == "features.x")
-    enough = msgspec.structs.replace(one.rule, above=one.by_chance[1] * 1.01)
+    many = Threshold(msgspec.structs.replace(one.rule, events=2_000), one.column, one.at, one.counts)
+    enough = msgspec.structs.replace(many.rule, above=many.by_chance[1] * 1.01)
     assert not Threshold(enough, one.column, one.at, one.counts).why_not
+
+
+@pytest.mark.parametrize("distance", ["psi", "js"])
+@pytest.mark.parametrize("events", [100, 200, 400, 1_000, 5_000])
+def test_what_is_judged_is_crossed_about_once_in_a_thousand_batches(distance: Any, events: int) -> None:
+    """And of batches so small that some bins are empty by chance, PSI is not judged: it was beyond its rare value in
+    one of eight. Mutation: `_enough` 1."""
+    rng = np.random.default_rng(8)
+    rule = DistanceRule(distance=distance, above=5.0 if distance == "psi" else 0.99, events=events)
+    settings = DetectionSettings(distances=(rule,))
+    columns: dict[str, Cells] = {
+        "features.x": rng.normal(size=20_000),
+        "features.n": rng.poisson(3.0, 20_000).astype(np.float64),
+        "features.c": [f"c{min(int(k), 19)}" for k in rng.geometric(0.15, 20_000)],
+        "features.two": ["y" if u < 0.3 else "n" for u in rng.random(20_000)],
+    }
+    judged = 0
+    for one in DistanceLimits(profile_of(columns, settings).predictions, settings).thresholds:
+        if one.why_not:
+            assert "events or more" in one.why_not
+            continue
+        judged += 1
+        p = one.column.coarse_counts / one.column.coarse_counts.sum()
+        found = [one.take(rng.multinomial(events, p).astype(np.int64), 0) for _ in range(1_500)]
+        most = one.by_chance[1]
+        assert np.mean([getattr(told, distance) > most for told in found]) <= 0.004, one.monitor
+    assert 1 <= judged <= 4 and (judged == 4 or events < 1_000)
 
 
 def test_autocorrelation_is_part_of_chance() -> None:

@@ -29,6 +29,10 @@ Counts = NDArray[np.int64]
 
 RARE: Final = 3.09
 """Of a normal one in a thousand is beyond so many SDs."""
+LEAST: Final = 5.0
+THIN: Final = 0.02
+"""Bins that expect fewer than LEAST values of a batch may hold so much of the reference: else PSI and divergence are no
+chi-squared, and a bin that happens to be empty is beyond what is rare."""
 RARE_KS: Final = 2.44
 RARE_WASSERSTEIN: Final = 4.1
 """Times the mean: what one in a thousand exceeds, by Kolmogorov's law; and of |z|, no area between two distribution
@@ -77,18 +81,36 @@ class Threshold:
     @property
     def _noise(self) -> float:
         """Variance of the share of a bin in a batch less that in the reference, over that of a single value."""
+        known = max(int(self.column.coarse_counts[:MISSING_BIN].sum()), 1)
+        return self._inflation * (1.0 / self.rule.events + 1.0 / known)
+
+    @property
+    def _inflation(self) -> float:
+        """How many values of a batch say as much as one independent one."""
         column, n = self.column, float(self.rule.events)
-        known = max(int(column.coarse_counts[:MISSING_BIN].sum()), 1)
         units = max(1.0, n * column.units / max(column.rows, 1))
-        inflation = n * float(np.median([w.inflation(n, units) for w in column.witnesses] or [1.0 / n]))
-        return max(inflation, 1.0) * (1.0 / n + 1.0 / known)
+        return max(1.0, n * float(np.median([w.inflation(n, units) for w in column.witnesses] or [1.0 / n])))
+
+    @property
+    def _enough(self) -> int:
+        """Values from which the bins of a batch are filled."""
+        if self.rule.distance in ORDERED:
+            return 1
+        shares = np.sort(self.column.coarse_counts[self.column.coarse_counts > 0] / self.column.coarse_counts.sum())
+        thinnest = shares[np.searchsorted(np.cumsum(shares), THIN, side="right")]
+        return math.ceil(LEAST / float(thinnest) * self._inflation)
 
     @cached_property
     def why_not(self) -> str:
         """Why it is not judged; empty where it is."""
         mean, most = self.by_chance
         if self.rule.above >= most:
-            return ""
+            if self.rule.events >= self._enough:
+                return ""
+            return (
+                f"{self.rule.events:,} values leave some of its bins all but empty by chance: give it "
+                f"{self._enough:,} events or more"
+            )
         return (
             f"by chance alone the {NAMES[self.rule.distance]} of {self.rule.events:,} values would be about "
             f"{mean:.2g}, and {most:.2g} now and then: give it more events, or a threshold beyond that"
